@@ -1,0 +1,2 @@
+//! The program: arguments, output, wiring. No decisions.
+fn main() {}

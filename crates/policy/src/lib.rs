@@ -1,0 +1,17 @@
+//! The policy file, compiled; policy × operation → verdict.
+//!
+//! This room is pure: it does no I/O, so that every service compiles the same [`Bundle`] of texts to the
+//! same [`Policy`] with the same hash, and so that it can be fuzzed. Unknown means refused.
+#![forbid(unsafe_code)]
+
+mod bundle;
+mod model;
+mod pattern;
+mod reason;
+mod verdict;
+
+pub use bundle::{Bundle, PolicyHash, Source};
+pub use model::*;
+pub use pattern::Pattern;
+pub use reason::Reason;
+pub use verdict::{CommandGrant, Refusal};
