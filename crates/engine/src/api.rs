@@ -13,6 +13,33 @@ pub struct ApiVersion {
     pub minor: u16,
 }
 
+impl ApiVersion {
+    /// The oldest version that a worker may speak.
+    pub const OLDEST: ApiVersion = ApiVersion { major: 1, minor: 40 };
+    /// The newest version that the tables know.
+    pub const NEWEST: ApiVersion = ApiVersion { major: 1, minor: 55 };
+
+    /// Reads `1.41`; `None` for any other spelling.
+    pub fn parse(text: &str) -> Option<ApiVersion> {
+        let (major, minor) = text.split_once('.')?;
+        let plain = |part: &str| match part.as_bytes() {
+            [b'0'] => true,
+            [b'1'..=b'9', rest @ ..] => rest.len() < 3 && rest.iter().all(u8::is_ascii_digit),
+            _ => false,
+        };
+        if !plain(major) || !plain(minor) {
+            return None;
+        }
+        Some(ApiVersion { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
 /// What a request does to the host. Stated for each endpoint, never guessed from the HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -72,7 +99,7 @@ pub struct Facts {
 #[must_use]
 pub enum Decision {
     /// Send this to the engine.
-    Forward(Box<Approved>),
+    Forward(Box<crate::Approved>),
     /// Answer this without the engine, in the engine's own words: objects that are absent or foreign.
     Answer {
         /// HTTP status.

@@ -8,3 +8,13 @@
 
 mod api;
 pub use api::*;
+mod answer;
+pub use answer::Answer;
+mod approved;
+pub use approved::Approved;
+mod call;
+pub use call::{Call, Request, judge, read_head};
+mod endpoint;
+pub use endpoint::{Access, Act, Body, Endpoint, Grant, Param, ParamKind, Travel};
+mod expected;
+pub use expected::Expected;

@@ -1,0 +1,36 @@
+//! What a judgement lets through.
+
+use crate::{Effect, Shape};
+use serde_json::Value;
+
+/// A request as it is sent to the engine: all of it rebuilt, nothing of it the worker's bytes.
+#[derive(Debug)]
+pub struct Approved {
+    /// The rule that allows it: `role.docker.verb`, an exec rule's id, or `always`.
+    pub rule: String,
+    /// The docker verb that was used, as the policy spells it.
+    pub verb: &'static str,
+    /// The typed operation for the audit log; secrets removed.
+    pub operation: Value,
+    /// Full ids (volumes: names) of the objects it concerns.
+    pub objects: Vec<String>,
+    /// What it does to the host.
+    pub effect: Effect,
+    /// HTTP method.
+    pub method: &'static str,
+    /// Path with version, and query; percent-encoded.
+    pub target: String,
+    /// Headers beyond `Host` and `Content-Length`: `Content-Type`, and `Connection` with `Upgrade`.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: Option<Vec<u8>>,
+    /// How the answer travels.
+    pub shape: Shape,
+    /// What of the answer the worker sees. Streams and hijacked connections pass as they are; their error
+    /// answers (status 400 and above) go through [`crate::Answer::apply`] like any other.
+    pub answer: crate::Answer,
+    /// After a create: what the new object must be.
+    pub expected: Option<crate::Expected>,
+    /// Host paths that the broker must find safe before this is sent.
+    pub binds: Vec<String>,
+}

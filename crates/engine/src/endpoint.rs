@@ -1,0 +1,144 @@
+//! What a row of the endpoint table says.
+
+use crate::Effect;
+use doorward_policy::{Reason, Verb};
+
+/// One method and path of the Engine API.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// HTTP method, in capitals.
+    pub method: &'static str,
+    /// Path without version, its parameters in braces: `/containers/{id}/json`.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    /// What it does to the host.
+    pub effect: Effect,
+    /// Every query parameter that it has; others are refused.
+    pub query: &'static [Param],
+    /// Which body may come.
+    pub body: Body,
+    /// How the engine's answer travels.
+    pub travel: Travel,
+    /// What it means, and so which function judges it.
+    pub act: Act,
+}
+
+/// Who may use an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Every worker.
+    Always,
+    /// Workers of a role with one of these.
+    Granted(&'static [Grant]),
+    /// Nobody.
+    Refused {
+        /// Stable code.
+        reason: Reason,
+        /// Why, in one sentence.
+        message: &'static str,
+        /// What is allowed instead; may be empty.
+        nearest: &'static str,
+    },
+}
+
+/// What grants an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// This verb, on whatever the role's selectors name.
+    Verb(Verb),
+    /// This verb, on own objects alone: what `run` brings with it.
+    Own(Verb),
+}
+
+/// Which body an endpoint takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// None; not even an empty object.
+    None,
+    /// A JSON object of at most so many bytes, typed by the field table.
+    Json(usize),
+}
+
+/// How an endpoint's answer travels; exec start and attach decide between these by request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Travel {
+    /// One bounded body.
+    Whole,
+    /// Piece by piece.
+    Stream,
+    /// A raw two-way stream.
+    Hijack,
+}
+
+/// A query parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param {
+    /// Exact name.
+    pub name: &'static str,
+    /// Which values it takes.
+    pub kind: ParamKind,
+}
+
+/// Which values a query parameter takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamKind {
+    /// `1`, `0`, `true`, `false` in any case; empty is false.
+    Flag,
+    /// A flag that must be false, with the reason.
+    Never(&'static str),
+    /// A decimal number in this range.
+    Number(i64, i64),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A Unix time, whole or with up to nine decimals.
+    Time,
+    /// `all` or a number.
+    Tail,
+    /// A signal name or number.
+    Signal,
+    /// Text without control characters, at most so many bytes.
+    Text(usize),
+    /// Must be absent or empty, with the reason.
+    Empty(&'static str),
+    /// A filter object with these keys.
+    Filters(&'static [&'static str]),
+}
+
+/// What an endpoint means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Act {
+    Ping,
+    Version,
+    Info,
+    ContainerList,
+    ContainerInspect,
+    ContainerCreate,
+    ContainerStart,
+    ContainerRestart,
+    ContainerStop,
+    ContainerKill,
+    ContainerWait,
+    ContainerRemove,
+    ContainerLogs,
+    ContainerAttach,
+    ContainerResize,
+    ExecCreate,
+    ExecStart,
+    ExecInspect,
+    ExecResize,
+    ImageList,
+    ImageInspect,
+    ImagePull,
+    NetworkList,
+    NetworkInspect,
+    NetworkCreate,
+    NetworkRemove,
+    VolumeList,
+    VolumeInspect,
+    /// Answered as absent, whatever is asked for: the worker may see none of its kind.
+    Absent,
+    /// Refused by its row.
+    Refused,
+}
