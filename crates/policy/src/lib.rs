@@ -5,13 +5,20 @@
 #![forbid(unsafe_code)]
 
 mod bundle;
+mod error;
+mod judge;
+mod load;
 mod model;
 mod pattern;
 mod reason;
+mod redact;
 mod verdict;
 
 pub use bundle::{Bundle, PolicyHash, Source};
+pub use error::PolicyError;
+pub use judge::{DockerWords, SEARCH_PATH};
+pub use load::include_paths;
 pub use model::*;
-pub use pattern::Pattern;
+pub use pattern::{Pattern, PatternError};
 pub use reason::Reason;
 pub use verdict::{CommandGrant, Refusal};

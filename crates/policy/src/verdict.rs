@@ -31,7 +31,7 @@ pub struct Refusal {
     pub path: Option<String>,
     /// Where the rule stands; for the operator only, so it is left out of what a worker is sent.
     #[serde(skip)]
-    pub at: Option<Location>,
+    pub at: Option<Box<Location>>,
 }
 
 impl Refusal {
