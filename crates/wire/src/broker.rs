@@ -1,13 +1,12 @@
 //! What gateway and proxy may say to the broker, and what it answers.
 //!
-//! Frame: `u32` big-endian length of the JSON that follows, at most [`MAX_FRAME`]; file descriptors travel
-//! with the frame's first byte as `SCM_RIGHTS`. Requests are pipelined: answers carry the request's id and
-//! come in any order.
+//! Frames are those of [`crate::frame`]. Requests are pipelined: answers carry the request's id and come in
+//! any order.
 
 use serde::{Deserialize, Serialize};
 
 /// Longest JSON of a frame from a peer, in bytes. The broker's own `Welcome` may be up to [`MAX_WELCOME`].
-pub const MAX_FRAME: usize = 256 * 1024;
+pub const MAX_REQUEST: usize = 256 * 1024;
 /// Longest `Welcome`, which carries the policy's texts.
 pub const MAX_WELCOME: usize = 16 * 1024 * 1024;
 
@@ -72,6 +71,7 @@ pub struct Decision {
 /// From gateway or proxy to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(clippy::large_enum_variant, reason = "a message lives as long as its encoding takes")]
 pub enum ToBroker {
     /// First frame of a connection; answered by [`FromBroker::Welcome`] or [`FromBroker::Unwelcome`].
     Hello {

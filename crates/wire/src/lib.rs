@@ -5,6 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod broker;
+#[cfg(feature = "async")]
+pub mod client;
+pub mod frame;
+mod id;
 pub mod session;
 
 /// Spoken by all services of one build; peers with another number are refused with words.

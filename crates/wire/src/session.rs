@@ -59,3 +59,142 @@ pub enum ToSession {
     /// `X`: end with this exit code; one byte.
     Exit(u8),
 }
+
+/// Why a session's connection cannot go on.
+#[derive(Debug)]
+pub enum SessionError {
+    /// A frame is over [`MAX_FRAME`].
+    TooLong(usize),
+    /// A kind or payload that this protocol does not have.
+    Malformed,
+}
+
+impl std::fmt::Display for SessionError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SessionError::TooLong(length) => write!(f, "frame of {length} bytes is over the limit"),
+            SessionError::Malformed => f.write_str("frame is not a message of this protocol"),
+        }
+    }
+}
+
+impl std::error::Error for SessionError {}
+
+/// Bytes before the payload.
+pub const HEADER: usize = 5;
+
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let mut bytes = Vec::with_capacity(payload.len().saturating_add(HEADER));
+    bytes.push(kind);
+    bytes.extend_from_slice(&length.to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// Takes the first whole frame off `bytes`; `None` while it is not yet whole.
+///
+/// # Errors
+/// When the frame is over the limit.
+fn take(bytes: &mut Vec<u8>) -> Result<Option<(u8, Vec<u8>)>, SessionError> {
+    let Some(&[kind, a, b, c, d]) = bytes.first_chunk::<HEADER>() else { return Ok(None) };
+    let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+    if length > MAX_FRAME {
+        return Err(SessionError::TooLong(length));
+    }
+    let end = length.saturating_add(HEADER);
+    let Some(payload) = bytes.get(HEADER..end) else { return Ok(None) };
+    let payload = payload.to_vec();
+    bytes.drain(..end);
+    Ok(Some((kind, payload)))
+}
+
+impl FromSession {
+    /// The frame's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            FromSession::Hello(hello) => frame(b'H', &serde_json::to_vec(hello).unwrap_or_default()),
+            FromSession::Line(line) => frame(b'L', line),
+            FromSession::Operator(ask) => frame(b'O', &serde_json::to_vec(ask).unwrap_or_default()),
+        }
+    }
+
+    /// Takes the first whole message off `bytes`; `None` while it is not yet whole.
+    ///
+    /// # Errors
+    /// When the peer does not keep to the protocol.
+    pub fn decode(bytes: &mut Vec<u8>) -> Result<Option<Self>, SessionError> {
+        let Some((kind, payload)) = take(bytes)? else { return Ok(None) };
+        let message = match kind {
+            b'H' => serde_json::from_slice(&payload).map(FromSession::Hello),
+            b'L' => Ok(FromSession::Line(payload)),
+            b'O' => serde_json::from_slice(&payload).map(FromSession::Operator),
+            _ => return Err(SessionError::Malformed),
+        };
+        message.map(Some).map_err(|_| SessionError::Malformed)
+    }
+}
+
+impl ToSession {
+    /// The frame's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            ToSession::Stdout(bytes) => frame(b'1', bytes),
+            ToSession::Stderr(bytes) => frame(b'2', bytes),
+            ToSession::Dial(path) => frame(b'D', path.as_bytes()),
+            ToSession::Exit(code) => frame(b'X', &[*code]),
+        }
+    }
+
+    /// Takes the first whole message off `bytes`; `None` while it is not yet whole.
+    ///
+    /// # Errors
+    /// When the peer does not keep to the protocol.
+    pub fn decode(bytes: &mut Vec<u8>) -> Result<Option<Self>, SessionError> {
+        let Some((kind, payload)) = take(bytes)? else { return Ok(None) };
+        match (kind, payload.as_slice()) {
+            (b'1', _) => Ok(Some(ToSession::Stdout(payload))),
+            (b'2', _) => Ok(Some(ToSession::Stderr(payload))),
+            (b'D', _) => String::from_utf8(payload)
+                .map(|path| Some(ToSession::Dial(path)))
+                .map_err(|_| SessionError::Malformed),
+            (b'X', [code]) => Ok(Some(ToSession::Exit(*code))),
+            _ => Err(SessionError::Malformed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_message_survives_the_way() {
+        let mut bytes = Vec::new();
+        let sent = [
+            ToSession::Stdout(b"out".to_vec()),
+            ToSession::Stderr(Vec::new()),
+            ToSession::Dial("/run/x".into()),
+            ToSession::Exit(126),
+        ];
+        sent.iter().for_each(|message| bytes.extend(message.encode()));
+        for message in sent {
+            assert_eq!(ToSession::decode(&mut bytes).unwrap(), Some(message));
+        }
+        assert_eq!(ToSession::decode(&mut bytes).unwrap(), None);
+        let line = FromSession::Line(vec![0xff, 0, b'x']);
+        let mut bytes = line.encode();
+        assert_eq!(FromSession::decode(&mut bytes).unwrap(), Some(line));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(bytes: Vec<u8>) {
+            let mut left = bytes.clone();
+            while let Ok(Some(_)) = FromSession::decode(&mut left) {}
+            let mut left = bytes;
+            while let Ok(Some(_)) = ToSession::decode(&mut left) {}
+        }
+    }
+}
