@@ -1,1 +1,26 @@
-//! doorward proxy.
+//! The proxy: a worker's Engine API socket → judged, rebuilt → the engine.
+//!
+//! Whoever holds the engine's socket is as good as root, so this room is small and does one thing: it carries
+//! bytes between workers and the engine, and asks `doorward_engine` about every one of them first. A worker's
+//! bytes never reach the engine: what is sent is what the judgement made anew. Nothing that changes the host
+//! is sent before the broker has written it down.
+#![forbid(unsafe_code)]
+
+mod attend;
+mod door;
+mod engine_link;
+mod forward;
+mod hangup;
+mod intake;
+mod limits;
+mod outcome;
+mod record;
+mod reply;
+mod rules;
+mod seal;
+mod serve;
+mod tunnel;
+mod visit;
+
+pub use seal::{SealError, seal};
+pub use serve::{Config, ProxyError, Timings, serve};

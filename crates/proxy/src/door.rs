@@ -1,0 +1,109 @@
+//! A worker's listening socket: who comes in, and the connection that follows.
+
+use crate::attend::{attend, refuse};
+use crate::hangup::Hangup;
+use crate::record::Asked;
+use crate::reply::Reply;
+use crate::visit::{Proxy, Visit};
+use doorward_policy::{Reason, Refusal};
+use doorward_wire::broker::RequestId;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+/// Most connections of one worker, waiting ones included; more wait in the kernel's queue.
+const CONNECTIONS: usize = 512;
+/// Longest head of a request, in bytes: twice what the longest list filter of a client comes to.
+const HEAD: usize = 64 * 1024;
+/// Pause after a failed accept, which mostly means that descriptors ran out.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Accepts for as long as it is not dropped; connections go on when it is.
+pub(crate) async fn keep(proxy: Arc<Proxy>, worker: String, listener: UnixListener) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        let Ok(peer) = socket.peer_cred() else { continue };
+        let session = RequestId::new().0;
+        let visit = Visit { proxy: Arc::clone(&proxy), worker: worker.clone(), uid: peer.uid(), session };
+        tokio::spawn(async move {
+            receive(visit, socket).await;
+            drop(place);
+        });
+    }
+}
+
+/// Serves one connection until it ends, its peer is gone, or the policy no longer admits it.
+async fn receive(visit: Visit, socket: UnixStream) {
+    let admitted = match visit.proxy.rules() {
+        Ok(rules) => rules.admits(&visit.worker, visit.uid),
+        // Without a broker every request is refused; a stranger learns no more than that.
+        Err(_) => true,
+    };
+    let visit = Arc::new(visit);
+    let hangup = Hangup::of(&socket);
+    if admitted {
+        tokio::select! {
+            () = converse(&visit, socket) => {}
+            () = hangup.wait() => {}
+            () = visit.evicted() => {}
+        }
+    } else {
+        tokio::select! {
+            () = turn_away(visit, socket) => {}
+            () = hangup.wait() => {}
+        }
+    }
+}
+
+async fn converse(visit: &Arc<Visit>, socket: UnixStream) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let visit = Arc::clone(visit);
+        async move { Ok::<Reply, Infallible>(attend(visit, request).await) }
+    });
+    let connection = protocol(visit).serve_connection(TokioIo::new(socket), service).with_upgrades();
+    if let Err(error) = connection.await
+        && error.is_parse()
+    {
+        // The peer was told 400 already; this is for the record.
+        let refusal = Refusal::new(Reason::BadRequest, "the bytes are no HTTP/1 request");
+        drop(refuse(visit, &Asked::nothing(), &refusal).await);
+    }
+}
+
+/// One answer for a peer that has no business on this socket.
+async fn turn_away(visit: Arc<Visit>, socket: UnixStream) {
+    let visit = &visit;
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let message = "this socket belongs to a worker that your account is not";
+        let refusal = Refusal::new(Reason::UnknownWorker, message);
+        let asked = Asked::new(request.method(), request.uri());
+        let mut reply = refuse(visit, &asked, &refusal).await;
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        Ok::<Reply, Infallible>(reply)
+    });
+    drop(protocol(visit).keep_alive(false).serve_connection(TokioIo::new(socket), service).await);
+}
+
+fn protocol(visit: &Visit) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(visit.proxy.timings.head)
+        .max_buf_size(HEAD)
+        .keep_alive(true)
+        .half_close(false);
+    builder
+}

@@ -1,0 +1,248 @@
+//! A request that was let through: recorded, sent to the engine as it was made anew, its answer passed back.
+
+use crate::engine_link::{Carrier, EngineError, Upstream, read_whole};
+use crate::limits::Permit;
+use crate::outcome::Outcome;
+use crate::record::Asked;
+use crate::reply::{self, Passing, Reply};
+use crate::rules::Rules;
+use crate::tunnel;
+use crate::visit::{Guest, Visit};
+use doorward_engine::{Act, ApiVersion, Approved, Effect, Lookup, Shape};
+use doorward_policy::{Reason, Refusal};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All that a request takes with it on its way to the engine.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    /// What it was judged by.
+    pub(crate) rules: Arc<Rules>,
+    /// What is kept of the worker.
+    pub(crate) guest: Arc<Guest>,
+    /// What is sent; nothing else is.
+    pub(crate) approved: Approved,
+    /// What it means.
+    pub(crate) act: Act,
+    /// The version it was judged as.
+    pub(crate) version: ApiVersion,
+    /// The newest version that the worker may speak.
+    pub(crate) ceiling: ApiVersion,
+    /// Present when the worker would take a `101`.
+    pub(crate) upgrade: Option<OnUpgrade>,
+    /// Counted as open until the answer has ended.
+    pub(crate) permit: Permit,
+}
+
+/// The engine's answer's head, and the connection that its body comes on.
+struct Answered {
+    answer: Response<Incoming>,
+    carrier: Carrier,
+}
+
+/// Records, sends and answers.
+pub(crate) async fn forward(visit: Arc<Visit>, mut asked: Asked, passage: Passage) -> Reply {
+    asked.approved(&passage.approved);
+    let lasting = passage.approved.shape == Shape::Whole && passage.approved.effect == Effect::Changes;
+    if !lasting {
+        return pass(visit, asked, passage).await;
+    }
+    // A change that has begun is brought to its end, the comparison after a create included, even when the
+    // worker goes away meanwhile.
+    match tokio::spawn(pass(visit, asked, passage)).await {
+        Ok(reply) => reply,
+        Err(_) => reply::refused(&Refusal::new(Reason::Internal, "the request was cut short")),
+    }
+}
+
+async fn pass(visit: Arc<Visit>, asked: Asked, passage: Passage) -> Reply {
+    let sent = match record_and_send(&visit, &asked, &passage).await {
+        Ok(sent) => sent,
+        Err(unrecorded) => return reply::refused(&unrecorded),
+    };
+    let mut outcome = Outcome::of(&visit.proxy.broker, &asked.request);
+    let carried = match sent {
+        Ok(answered) => carry(&visit, passage, answered, &mut outcome).await,
+        Err(error) => {
+            visit.proxy.engine.forget();
+            Err(error.into())
+        }
+    };
+    let carried = carried.unwrap_or_else(|refusal| Carried::Whole(fail(&mut outcome, &refusal)));
+    match carried {
+        Carried::Whole(reply) => reply,
+        Carried::Stream { answer, held, ceiling } => {
+            let (head, body) = answer.into_parts();
+            let mut reply = reply::stream(head.status.as_u16(), Passing { body, outcome, _held: held });
+            reply::pass_headers(&mut reply, &head.headers, ceiling);
+            reply
+        }
+        Carried::Tunnel(tunnel) => {
+            let reply = reply::upgraded(&tunnel.headers);
+            tokio::spawn(tunnel.run(visit, outcome));
+            reply
+        }
+    }
+}
+
+/// The intent, and the engine's answer. What only looks is asked while the record is written, and answered
+/// when it stands; everything else waits for the record.
+async fn record_and_send(
+    visit: &Visit,
+    asked: &Asked,
+    passage: &Passage,
+) -> Result<Result<Answered, EngineError>, Refusal> {
+    let approved = &passage.approved;
+    let recorded =
+        asked.allow(visit, &passage.rules, Some(&approved.rule), &approved.objects, approved.effect);
+    if approved.effect == Effect::None {
+        let (recorded, sent) = tokio::join!(recorded, send(visit, passage));
+        recorded.map(|()| sent)
+    } else {
+        recorded.await?;
+        Ok(send(visit, passage).await)
+    }
+}
+
+async fn send(visit: &Visit, passage: &Passage) -> Result<Answered, EngineError> {
+    let approved = &passage.approved;
+    let mut upstream = Upstream::connect(&passage.rules.policy.engine_socket).await?;
+    let mut head = Request::builder().method(approved.method).uri(&approved.target);
+    for (name, value) in &approved.headers {
+        let upgrades = name.eq_ignore_ascii_case("connection") || name.eq_ignore_ascii_case("upgrade");
+        // Without an upgrade the engine answers a plain stream, which is what such a worker can read.
+        if !upgrades || passage.upgrade.is_some() {
+            head = head.header(*name, value);
+        }
+    }
+    let answer = upstream.send(head, approved.body.clone(), patience(visit, approved)).await?;
+    visit.proxy.engine.notice(&answer);
+    Ok(Answered { answer, carrier: upstream.into_carrier() })
+}
+
+/// What the engine's answer came to.
+enum Carried {
+    Whole(Reply),
+    Stream { answer: Response<Incoming>, held: Box<(Carrier, Permit)>, ceiling: ApiVersion },
+    Tunnel(tunnel::Tunnel),
+}
+
+async fn carry(
+    visit: &Visit,
+    mut passage: Passage,
+    answered: Answered,
+    outcome: &mut Outcome,
+) -> Result<Carried, Refusal> {
+    let Answered { answer, carrier } = answered;
+    let status = answer.status().as_u16();
+    outcome.status(status);
+    match (status, passage.approved.shape, passage.upgrade.take()) {
+        (101, Shape::Hijack { stdin }, Some(worker)) => Ok(Carried::Tunnel(tunnel::Tunnel {
+            headers: answer.headers().clone(),
+            engine: hyper::upgrade::on(answer),
+            worker,
+            stdin,
+            held: Box::new((carrier, passage.permit)),
+        })),
+        (0..200, ..) => Err(EngineError::Garbled.into()),
+        (200..300, Shape::Stream | Shape::Hijack { .. }, _) => {
+            let held = Box::new((carrier, passage.permit));
+            Ok(Carried::Stream { answer, held, ceiling: passage.ceiling })
+        }
+        _ => whole(visit, &passage, answer, outcome).await.map(Carried::Whole),
+    }
+}
+
+async fn whole(
+    visit: &Visit,
+    passage: &Passage,
+    answer: Response<Incoming>,
+    outcome: &mut Outcome,
+) -> Result<Reply, Refusal> {
+    let (head, body) = answer.into_parts();
+    let status = head.status.as_u16();
+    let body = read_whole(body, patience(visit, &passage.approved)).await?;
+    settle(visit, passage, status, &body).await?;
+    let shown = passage.approved.answer.apply(status, &body, &passage.rules.policy, &visit.worker)?;
+    outcome.add(shown.len());
+    outcome.end();
+    Ok(answer_with(status, shown, &head.headers, passage.ceiling))
+}
+
+fn answer_with(status: u16, body: Vec<u8>, engine: &HeaderMap, ceiling: ApiVersion) -> Reply {
+    let empty = body.is_empty();
+    let mut reply = reply::whole(status, body);
+    reply::pass_headers(&mut reply, engine, ceiling);
+    if empty && status == 204 {
+        reply.headers_mut().remove(CONTENT_TYPE);
+    }
+    reply
+}
+
+/// What a successful create leaves to do before its answer may be given.
+async fn settle(visit: &Visit, passage: &Passage, status: u16, body: &Bytes) -> Result<(), Refusal> {
+    if status != 201 {
+        return Ok(());
+    }
+    let made = serde_json::from_slice::<Value>(body).ok();
+    let id = made.as_ref().and_then(|made| made.get("Id")).and_then(Value::as_str).filter(|id| is_id(id));
+    if passage.act == Act::ExecCreate {
+        passage.guest.remember_exec(id.ok_or(EngineError::Garbled)?.to_owned());
+    }
+    if passage.approved.expected.is_some() {
+        compare(visit, passage, id.ok_or(EngineError::Garbled)?).await?;
+    }
+    Ok(())
+}
+
+/// Compares what the engine made with what was approved, and removes it when it differs or cannot be seen.
+async fn compare(visit: &Visit, passage: &Passage, id: &str) -> Result<(), Refusal> {
+    let Some(expected) = &passage.approved.expected else { return Ok(()) };
+    let looked = inspect(visit, passage, id).await;
+    let compared = looked.and_then(|made| expected.compare(&made));
+    let Err(refusal) = compared else { return Ok(()) };
+    let removed = remove(visit, passage, id).await;
+    let fate = if removed.is_ok() { "it was removed" } else { "it could not be removed: tell the operator" };
+    let message = format!("{}; {fate}", refusal.message);
+    Err(Refusal { reason: Reason::EngineMismatch, message, ..refusal })
+}
+
+async fn inspect(visit: &Visit, passage: &Passage, id: &str) -> Result<Value, Refusal> {
+    let target = Lookup::Container(id.to_owned()).target(passage.version, &visit.worker);
+    let mut upstream = Upstream::connect(&passage.rules.policy.engine_socket).await?;
+    let found = crate::attend::look_up(&mut upstream, &target, visit.proxy.timings.engine_reads).await?;
+    found.ok_or_else(|| EngineError::Garbled.into())
+}
+
+async fn remove(visit: &Visit, passage: &Passage, id: &str) -> Result<(), EngineError> {
+    let target = format!("/v{}/containers/{id}?force=1&v=1", passage.version);
+    let mut upstream = Upstream::connect(&passage.rules.policy.engine_socket).await?;
+    let head = Request::builder().method("DELETE").uri(target);
+    let answer = upstream.send(head, None, visit.proxy.timings.engine_writes).await?;
+    if answer.status().is_success() { Ok(()) } else { Err(EngineError::Garbled) }
+}
+
+fn fail(outcome: &mut Outcome, refusal: &Refusal) -> Reply {
+    let reply = reply::refused(refusal);
+    outcome.status(reply.status().as_u16());
+    outcome.fail(format!("{}: {}", refusal.reason, refusal.message), false);
+    reply
+}
+
+/// A full id as the engine makes them: 64 hex digits.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// How long the engine may take until its answer's head has come, and again until it is whole.
+fn patience(visit: &Visit, approved: &Approved) -> Duration {
+    match (approved.shape, approved.effect) {
+        (Shape::Whole, Effect::None | Effect::ReadsOut) => visit.proxy.timings.engine_reads,
+        _ => visit.proxy.timings.engine_writes,
+    }
+}

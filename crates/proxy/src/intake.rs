@@ -1,0 +1,65 @@
+//! A worker's request as bytes: its head and its bounded body.
+
+use doorward_policy::{Reason, Refusal};
+use http_body_util::BodyExt;
+use hyper::Request;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, UPGRADE};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The headers as the engine room reads them: names in lower case, values as bytes.
+pub(crate) fn headers(request: &Request<Incoming>) -> Vec<(String, Vec<u8>)> {
+    request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
+}
+
+/// Whether the worker would take a `101`. What it gets is decided by the engine's answer.
+pub(crate) fn offers_upgrade(request: &Request<Incoming>) -> bool {
+    let connection = request.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    request.headers().contains_key(UPGRADE)
+        && connection
+            .flat_map(|value| value.split(','))
+            .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+/// Reads a body of at most `limit` bytes within `patience`. Where no body may come, `None`, its first bytes
+/// are enough: they are a refusal.
+pub(crate) async fn body(
+    mut body: Incoming,
+    limit: Option<usize>,
+    patience: Duration,
+) -> Result<Bytes, Refusal> {
+    let read = async {
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|_| Refusal::new(Reason::BadRequest, "the body ends before its end"))?;
+            let Ok(data) = frame.into_data() else {
+                return Err(Refusal::new(Reason::BadRequest, "a body with trailers is not taken"));
+            };
+            bytes.extend_from_slice(&data);
+            match limit {
+                None if !bytes.is_empty() => return Ok(bytes),
+                Some(limit) if bytes.len() > limit => {
+                    let message = format!("the body is over {limit} bytes");
+                    return Err(
+                        Refusal::new(Reason::TooLarge, message).nearest(format!("up to {limit} bytes"))
+                    );
+                }
+                _ => {}
+            }
+        }
+        Ok(bytes)
+    };
+    match timeout(patience, read).await {
+        Ok(read) => read.map(Bytes::from),
+        Err(_) => {
+            let message = format!("the body did not come within {} s", patience.as_secs());
+            Err(Refusal::new(Reason::BadRequest, message))
+        }
+    }
+}
