@@ -16,7 +16,6 @@ else
   BOLD='' DIM='' RED='' GREEN='' YELLOW='' BLUE='' PLAIN=''
 fi
 
-# After `quietly_save_stdout`, progress goes on over the descriptor that the caller began with.
 title() { printf '\n%s── %s %s%s\n' "$BOLD" "$1" "$(printf '─%.0s' $(seq $((${#1} < 66 ? 66 - ${#1} : 1))))" "$PLAIN"; }
 step() { printf '%s·%s %s\n' "$BLUE" "$PLAIN" "$1"; }
 note() { printf '%s! %s%s\n' "$YELLOW" "$1" "$PLAIN"; }
