@@ -1,0 +1,110 @@
+//! When a part of the house is gone, nothing is done and the worker is told which.
+
+use crate::host::{root, wait_until};
+use crate::house::{House, Plan};
+use crate::said::Said;
+use std::time::Duration;
+
+/// Failed with doorward's own words, and nothing ran.
+#[track_caller]
+fn nothing_ran(said: &Said) {
+    assert!(matches!(said.code, 125 | 126), "{said:#?}");
+    assert_eq!(said.stdout, "", "{said:#?}");
+    assert!(said.stderr.starts_with("doorward: "), "{said:#?}");
+}
+
+fn kill_service(house: &House, name: &str) {
+    let pid = house.service(name);
+    root("kill", &["-KILL", &pid.to_string()]).worked();
+    wait_until("the service is gone", Duration::from_secs(5), || (!crate::host::alive(pid)).then_some(()));
+}
+
+#[test]
+fn without_the_broker_no_command_runs() {
+    let house = House::plain();
+    house.ssh("cat /proc/net/tcp").worked();
+    kill_service(&house, "broker");
+    nothing_ran(&house.ssh("cat /proc/net/tcp"));
+    nothing_ran(&house.ssh("iptables -S"));
+    let docker = house.ssh("docker ps");
+    assert_ne!(docker.code, 0, "{docker:#?}");
+    assert!(docker.stderr.contains("doorward: "), "{docker:#?}");
+}
+
+#[test]
+fn without_the_gateway_a_session_says_so() {
+    let house = House::plain();
+    kill_service(&house, "gateway");
+    nothing_ran(&house.ssh("cat /proc/net/tcp"));
+}
+
+#[test]
+fn without_the_proxy_no_docker_command_has_an_effect() {
+    let mut house = House::plain();
+    let (image, name) = (house.image(), format!("gone-{}", house.worker));
+    kill_service(&house, "proxy");
+    let said = house.ssh(&format!("docker run -d --name {name} {image} sleep 600"));
+    assert_ne!(said.code, 0, "{said:#?}");
+    assert_ne!(root("docker", &["inspect", &name]).code, 0, "nothing was created");
+}
+
+#[test]
+fn without_an_engine_the_refusal_says_so_and_host_commands_work() {
+    let house =
+        House::new(Plan { engine: "/run/doorward-test-no-engine.sock".to_owned(), ..Plan::default() });
+    house.ssh("docker ps").refused_by_socket("engine_unavailable");
+    house.docker(&["ps"]).refused_by_socket("engine_unavailable");
+    house.ssh("cat /proc/net/tcp").worked();
+    house.ssh("ss -tlnp").worked();
+}
+
+#[test]
+fn with_a_full_audit_log_nothing_runs_and_with_room_again_it_does() {
+    let house = House::new(Plan { state_size: Some(4 << 20), ..Plan::default() });
+    house.ssh("cat /proc/net/tcp").worked();
+    let filler = house.dir.join("state/filler");
+    let fill = format!("cat /dev/zero > {0} 2>/dev/null; sync {0}", filler.display());
+    root("/bin/sh", &["-c", &fill]);
+    // What room is left in the last page or in the store of runs may carry a few requests more.
+    let refused = wait_until("the log is full", Duration::from_secs(20), || {
+        let said = house.ssh("cat /proc/net/tcp");
+        (said.code != 0).then_some(said)
+    });
+    nothing_ran(&refused);
+    assert!(refused.stderr.contains("audit_unavailable"), "{refused:#?}");
+    house.ssh("docker ps").refused_somehow();
+    std::fs::remove_file(&filler).unwrap();
+    wait_until("the log is written again", Duration::from_secs(20), || {
+        (house.ssh("cat /proc/net/tcp").code == 0).then_some(())
+    });
+    house.operator(&["audit", "verify"]).worked();
+}
+
+#[test]
+fn the_audit_log_tells_each_request_with_its_verdict_and_verifies_until_it_is_touched() {
+    let house = House::plain();
+    house.ssh("cat /proc/net/tcp").worked();
+    let _ = house.ssh("cat /etc/shadow").refused("not_in_policy");
+    house.docker(&["ps"]).worked();
+    let records = house.records();
+    let intents: Vec<_> = records.iter().filter(|record| record["kind"] == "intent").collect();
+    let verdict = |word: &str| {
+        intents.iter().find(|record| record["argv"][1] == word).map(|record| record["verdict"].clone())
+    };
+    assert_eq!(verdict("/proc/net/tcp"), Some("allow".into()));
+    assert_eq!(verdict("/etc/shadow"), Some("deny".into()));
+    assert!(intents.iter().any(|record| {
+        record["http"]["target"].as_str().is_some_and(|target| target.contains("/containers/json"))
+    }));
+    house.operator(&["audit", "verify"]).worked();
+    let list = house.operator(&["audit", "list"]).worked();
+    assert!(list.stdout.contains("/etc/shadow") && list.stdout.contains("deny"), "{list:#?}");
+
+    let segment = std::fs::read_dir(house.dir.join("state/audit"))
+        .unwrap()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    let segment = segment.into_iter().find(|path| path.extension().is_some_and(|e| e == "jsonl")).unwrap();
+    let text = std::fs::read_to_string(&segment).unwrap();
+    std::fs::write(&segment, text.replacen("/etc/shadow", "/etc/passwd", 1)).unwrap();
+    assert_ne!(house.operator(&["audit", "verify"]).code, 0, "an edit is found");
+}

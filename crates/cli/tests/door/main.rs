@@ -1,0 +1,16 @@
+//! The whole house, tested from outside: a real `ssh` client, a real sshd whose account has doorward as its
+//! login shell, the services as `doorward serve` runs them, the real docker command and a real engine.
+//!
+//! Needs root, for accounts and sandboxes, and what `./test` brings up. Each test builds a house of its own
+//! (account, folder, sshd, services, image) and takes it down again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test crate
+
+mod crowd;
+mod engine_api;
+mod failures;
+mod host;
+mod host_commands;
+mod house;
+mod login_shell;
+mod said;
+mod seed;
