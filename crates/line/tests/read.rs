@@ -1,0 +1,249 @@
+//! What the line language accepts and refuses.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use doorward_line::{Line, MAX_LINE, MAX_WORD, Simple, quote, read};
+use doorward_policy::{Reason, Refusal};
+use proptest::prelude::*;
+
+fn simple(line: &str) -> Simple {
+    match read(line.as_bytes()) {
+        Ok(Line::Stages(mut stages)) if stages.len() == 1 => stages.remove(0),
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+fn refusal(line: &[u8]) -> Refusal {
+    read(line).expect_err(&format!("{:?} is accepted", String::from_utf8_lossy(line)))
+}
+
+/// Reason and path, and that the refusal is one clean line with an alternative.
+fn refused(line: &[u8]) -> (Reason, String) {
+    let refusal = refusal(line);
+    assert!(!refusal.to_string().chars().any(char::is_control), "{refusal:?}");
+    assert!(refusal.nearest.is_some(), "{refusal:?}");
+    (refusal.reason, refusal.path.unwrap_or_default())
+}
+
+#[test]
+fn quoting_is_that_of_a_shell() {
+    let cases: &[(&str, &[&str])] = &[
+        ("docker ps -a", &["docker", "ps", "-a"]),
+        ("  docker\tps  ", &["docker", "ps"]),
+        ("a 'b  c' \"d e\"", &["a", "b  c", "d e"]),
+        ("a''b \"\" ''", &["ab", "", ""]),
+        (r#"a\ b "c\"d\\e\$f\`g" "\n""#, &["a b", r#"c"d\e$f`g"#, r"\n"]),
+        (r"'a\b' \'", &[r"a\b", "'"]),
+        ("docker run \\\n --rm \"a\\\nb\"", &["docker", "run", "--rm", "ab"]),
+        ("\n docker ps \n\n", &["docker", "ps"]),
+        ("docker ps --format {{.ID}},{{.Names}}", &["docker", "ps", "--format", "{{.ID}},{{.Names}}"]),
+        ("grep 'a$b|c' a#b x~y a=b c! ]", &["grep", "a$b|c", "a#b", "x~y", "a=b", "c!", "]"]),
+        ("'A=b' x", &["A=b", "x"]),
+        ("'if' x", &["if", "x"]),
+        ("echo '*' \\* \"?\" ä", &["echo", "*", "*", "?", "ä"]),
+    ];
+    for (line, words) in cases {
+        assert_eq!(simple(line).argv(), *words, "{line:?}");
+    }
+}
+
+#[test]
+fn an_empty_line_is_a_greeting() {
+    for line in ["", " ", "\n", " \t\n ", "\\\n"] {
+        assert_eq!(read(line.as_bytes()), Ok(Line::Greeting), "{line:?}");
+    }
+}
+
+#[test]
+fn constructs_are_refused_by_name_where_they_stand() {
+    let cases = [
+        ("docker ps | head", "pipe", 11),
+        ("a |& b", "pipe", 3),
+        ("a && b", "and-list", 3),
+        ("a || b", "or-list", 3),
+        ("a; id", "command separator", 2),
+        ("a\nid", "a newline (command separator)", 2),
+        ("a &", "background job", 3),
+        ("a > /etc/x", "redirection to a file", 3),
+        ("a >>x", "redirection to a file", 3),
+        ("a 2>&1", "redirection", 4),
+        ("a &> x", "redirection", 3),
+        ("a < /etc/shadow", "redirection from a file", 3),
+        ("a <<EOF", "here-document", 3),
+        ("a <<< x", "here-string", 3),
+        ("a <(id)", "process substitution", 3),
+        ("(id)", "subshell", 1),
+        ("a $HOME", "variable", 3),
+        ("a ${HOME}", "variable", 3),
+        ("ä \"x$HOME\"", "variable", 5),
+        ("a $(id)", "command substitution", 3),
+        ("a $((1+1))", "arithmetic", 3),
+        ("a `id`", "command substitution", 3),
+        ("a \"`id`\"", "command substitution", 4),
+        ("a $'\\x41'", "quoting of bash", 3),
+        ("ls *.rs", "file name pattern", 4),
+        ("ls a?", "file name pattern", 5),
+        ("ls [ab]", "file name pattern", 4),
+        ("ls ~/x", "home folder", 4),
+        ("a {b,c}", "brace expansion", 5),
+        ("a {1..9}", "brace expansion", 5),
+        ("! a", "negation", 1),
+        ("A=b cmd", "assignment", 1),
+        ("LD_PRELOAD=/x docker ps", "assignment", 1),
+        ("PATH+=x docker ps", "assignment", 1),
+        ("# a", "comment", 1),
+        ("a #b", "comment", 3),
+        ("if true", "reserved word", 1),
+        ("{ a", "reserved word", 1),
+    ];
+    for (line, name, column) in cases {
+        let refusal = refusal(line.as_bytes());
+        assert_eq!(refused(line.as_bytes()), (Reason::Construct, format!("column {column}")), "{line:?}");
+        assert!(refusal.message.contains(name), "{line:?}: {}", refusal.message);
+    }
+}
+
+#[test]
+fn unclean_bytes_are_refused_and_not_repeated() {
+    for (line, column) in [
+        (&b"a\xffb"[..], 2),
+        (b"\xc3\xa4\xed\xa0\x80", 2),
+        (b"a\0b", 2),
+        (b"a\rb", 2),
+        (b"a \x1b[2J", 3),
+        (b"a\x7f", 2),
+        ("a\u{9b}".as_bytes(), 2),
+        ("a\u{2028}b".as_bytes(), 2),
+        ("'a\u{202e}b'".as_bytes(), 3),
+        ("a\u{200b}".as_bytes(), 2),
+        ("a\u{e0041}".as_bytes(), 2),
+        (b"a 'x\ny'", 5),
+        (b"a \"x\ty\"", 5),
+        (b"a x\\\ty", 5),
+    ] {
+        assert_eq!(refused(line), (Reason::BadEncoding, format!("column {column}")), "{line:?}");
+    }
+}
+
+#[test]
+fn the_limits_are_exact() {
+    let words = |count| vec!["w"; count].join(" ");
+    assert_eq!(simple(&words(64)).argv().len(), 64);
+    assert_eq!(refused(words(65).as_bytes()).0, Reason::TooLarge);
+    assert_eq!(simple(&"x".repeat(MAX_WORD)).argv()[0].len(), MAX_WORD);
+    assert_eq!(refused("x".repeat(MAX_WORD + 1).as_bytes()).0, Reason::TooLarge);
+    assert_eq!(simple(&format!("a{}", " ".repeat(MAX_LINE - 1))).argv(), ["a"]);
+    assert_eq!(refused(" ".repeat(MAX_LINE + 1).as_bytes()).0, Reason::TooLarge);
+}
+
+#[test]
+fn what_is_not_finished_is_refused_where_it_began() {
+    for (line, column) in [("a 'b", 3), ("a \"b\\\"", 3), ("a \\", 3)] {
+        assert_eq!(refused(line.as_bytes()), (Reason::BadRequest, format!("column {column}")), "{line:?}");
+    }
+}
+
+#[test]
+fn leading_sudo_with_harmless_options_is_dropped() {
+    for line in [
+        "sudo docker ps",
+        "sudo -n docker ps",
+        "sudo -S -p '' docker ps",
+        "sudo -nSp '' -- docker ps",
+        "sudo sudo -n docker ps",
+        "sudo --non-interactive --prompt= --stdin docker ps",
+        "'sudo' --prompt '' -n docker ps",
+    ] {
+        assert_eq!(simple(line).argv(), ["docker", "ps"], "{line:?}");
+        assert_eq!(simple(line).words()[0], "sudo");
+    }
+    assert_eq!(simple("docker sudo").argv(), ["docker", "sudo"]);
+    assert_eq!(simple("sudo -- -x").argv(), ["-x"]);
+}
+
+#[test]
+fn other_sudo_options_are_refused_by_name() {
+    for (line, option) in [
+        ("sudo -u root id", "sudo -u"),
+        ("sudo -E id", "sudo -E"),
+        ("sudo -ni", "sudo -i"),
+        ("sudo --user=root id", "sudo --user"),
+        ("sudo --non-interactive=x id", "sudo --non-interactive"),
+        ("sudo -n sudo -s", "sudo -s"),
+    ] {
+        assert_eq!(refused(line.as_bytes()).0, Reason::Construct, "{line:?}");
+        assert!(refusal(line.as_bytes()).message.contains(option), "{line:?}");
+    }
+    assert_eq!(refused(b"sudo LD_PRELOAD=x id").0, Reason::Construct);
+    for line in ["sudo", "sudo -n", "sudo -p", "sudo --", "sudo sudo"] {
+        assert_eq!(refused(line.as_bytes()).0, Reason::BadRequest, "{line:?}");
+    }
+}
+
+#[test]
+fn quote_shows_what_no_line_may_hold_escaped() {
+    assert_eq!(quote(&["a b".into(), "it's".into(), "\u{1b}".into()]), r"'a b' 'it'\''s' '\u{1b}'");
+}
+
+/// What `sh` makes of the words after `printf`.
+fn sh(line: &str) -> Vec<String> {
+    let out = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!("printf '%s\\0' . {line}"))
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    assert!(out.status.success() && out.stderr.is_empty(), "{line:?}: {out:?}");
+    let text = String::from_utf8(out.stdout).unwrap();
+    let mut words: Vec<String> = text.split('\0').map(str::to_owned).collect();
+    assert_eq!((words.remove(0).as_str(), words.pop().as_deref()), (".", Some("")));
+    words
+}
+
+/// Pieces that quoting is made of, and those it protects from.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => "[a-zäß0-9=:.,/-]{1,4}",
+        3 => Just(" ".to_owned()),
+        1 => Just("\t".to_owned()),
+        2 => "'[^'\\p{C}]{0,6}'",
+        2 => "\"([a-z *?~#!{}();|&<>']|\\\\[\\\\\"$`a-z]){0,6}\"",
+        2 => "\\\\[^\\p{C}]",
+        1 => Just("\\\n".to_owned()),
+        1 => Just("''".to_owned()),
+        1 => "[$`*?\\[\\]~#!{}();|&<>\"'\\\\]",
+    ];
+    proptest::collection::vec(piece, 1..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_give_a_line_or_a_refusal(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(Line::Stages(stages)) = read(&bytes) {
+            prop_assert!(stages.iter().all(|stage| !stage.argv().is_empty()));
+        }
+    }
+
+    #[test]
+    fn any_text_gives_a_line_or_a_refusal(text in ".{0,200}") {
+        if let Err(refusal) = read(text.as_bytes()) {
+            prop_assert!(!refusal.to_string().chars().any(char::is_control), "{}", refusal);
+        }
+    }
+
+    #[test]
+    fn what_is_quoted_reads_back_as_it_was(words in proptest::collection::vec("[^\\p{C}\\p{Zl}\\p{Zp}]{0,40}", 1..20)) {
+        prop_assume!(words[0] != "sudo");
+        let line = quote(&words);
+        let read = simple(&line);
+        prop_assert_eq!(read.words(), &words[..]);
+    }
+
+    #[test]
+    fn accepted_lines_mean_to_sh_what_they_mean_here(line in pieces()) {
+        if let Ok(Line::Stages(stages)) = read(format!("printf {line}").as_bytes()) {
+            prop_assert_eq!(&stages[0].argv()[1..], &sh(&line)[..], "{:?}", line);
+        }
+    }
+}
