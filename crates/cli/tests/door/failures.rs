@@ -13,7 +13,13 @@ fn nothing_ran(said: &Said) {
     assert!(said.stderr.starts_with("doorward: "), "{said:#?}");
 }
 
-fn kill_service(house: &House, name: &str) {
+/// Kills a service and stops `doorward serve`, which would start it again.
+fn kill_for_good(house: &House, name: &str) {
+    root("kill", &["-STOP", &house.serve.id().to_string()]).worked();
+    kill(house, name);
+}
+
+fn kill(house: &House, name: &str) {
     let pid = house.service(name);
     root("kill", &["-KILL", &pid.to_string()]).worked();
     wait_until("the service is gone", Duration::from_secs(5), || (!crate::host::alive(pid)).then_some(()));
@@ -23,10 +29,11 @@ fn kill_service(house: &House, name: &str) {
 fn without_the_broker_no_command_runs() {
     let house = House::plain();
     house.ssh("cat /proc/net/tcp").worked();
-    kill_service(&house, "broker");
+    kill_for_good(&house, "broker");
     nothing_ran(&house.ssh("cat /proc/net/tcp"));
     nothing_ran(&house.ssh("iptables -S"));
-    let docker = house.ssh("docker ps");
+    nothing_ran(&house.ssh("docker ps"));
+    let docker = house.docker(&["ps"]);
     assert_ne!(docker.code, 0, "{docker:#?}");
     assert!(docker.stderr.contains("doorward: "), "{docker:#?}");
 }
@@ -34,7 +41,7 @@ fn without_the_broker_no_command_runs() {
 #[test]
 fn without_the_gateway_a_session_says_so() {
     let house = House::plain();
-    kill_service(&house, "gateway");
+    kill_for_good(&house, "gateway");
     nothing_ran(&house.ssh("cat /proc/net/tcp"));
 }
 
@@ -42,10 +49,27 @@ fn without_the_gateway_a_session_says_so() {
 fn without_the_proxy_no_docker_command_has_an_effect() {
     let mut house = House::plain();
     let (image, name) = (house.image(), format!("gone-{}", house.worker));
-    kill_service(&house, "proxy");
+    kill_for_good(&house, "proxy");
     let said = house.ssh(&format!("docker run -d --name {name} {image} sleep 600"));
     assert_ne!(said.code, 0, "{said:#?}");
     assert_ne!(root("docker", &["inspect", &name]).code, 0, "nothing was created");
+    house.ssh("cat /proc/net/tcp").worked();
+}
+
+#[test]
+fn a_service_that_dies_is_started_again_and_requests_are_served_again() {
+    let house = House::plain();
+    for name in ["broker", "gateway", "proxy"] {
+        kill(&house, name);
+        let served =
+            || (house.ssh("cat /proc/net/tcp").code == 0 && house.docker(&["ps"]).code == 0).then_some(());
+        wait_until(
+            &format!("requests are served again after the {name}'s death"),
+            Duration::from_secs(20),
+            served,
+        );
+    }
+    house.operator(&["audit", "verify"]).worked();
 }
 
 #[test]

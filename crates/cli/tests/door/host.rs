@@ -57,9 +57,10 @@ pub(crate) fn make_image(name: &str) {
     root("/bin/sh", &["-c", script, "sh", name]).worked();
 }
 
-/// Whether a process with this id exists.
+/// Whether a process with this id runs; one that ended and waits to be reaped does not.
 pub(crate) fn alive(pid: u32) -> bool {
-    std::path::Path::new(&format!("/proc/{pid}")).exists()
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    !status.lines().any(|line| line.starts_with("State:") && line.contains('Z'))
 }
 
 /// Process ids whose command line holds all these words in this order, one after the other.

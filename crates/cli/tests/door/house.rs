@@ -245,7 +245,9 @@ impl Drop for House {
 
 /// TERM first, so that the services can close their log.
 fn end(child: &mut Child) {
-    root("kill", &["-TERM", &child.id().to_string()]);
+    let pid = child.id().to_string();
+    root("kill", &["-TERM", &pid]);
+    root("kill", &["-CONT", &pid]); // a test may have stopped it
     for _ in 0..250 {
         if matches!(child.try_wait(), Ok(Some(_))) {
             return;
