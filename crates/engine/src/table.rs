@@ -1,0 +1,507 @@
+//! Every method and path of the Engine API, from the published schemas 1.41 and 1.55 and beyond them what
+//! engines serve without saying so.
+
+use crate::Effect::{self, Changes, None as Looks, ReadsOut};
+use crate::ParamKind::{Empty, Filters, Flag, Never, Number, OneOf, Signal, Tail, Text, Time};
+use crate::Travel::{self, Hijack, Stream, Whole};
+use crate::{Access, Act, Body, Endpoint, Grant, Param, ParamKind};
+use doorward_policy::{Reason, Verb};
+
+/// Finds the row for a method and the components of a decoded path, with the path's parameters.
+pub(crate) fn find(method: &str, path: &str) -> Option<(&'static Endpoint, Vec<String>)> {
+    ENDPOINTS
+        .iter()
+        .filter(|endpoint| endpoint.method == method)
+        .find_map(|endpoint| Some((endpoint, parameters(endpoint.path, path)?)))
+}
+
+/// Matches a template. `{name}` in the middle or at the end takes one component, in `/images/{name}/…` and
+/// `/distribution/…` and `/plugins/…` one or more, as image names hold slashes.
+fn parameters(template: &str, path: &str) -> Option<Vec<String>> {
+    let Some((before, rest)) = template.split_once('{') else {
+        return (template == path).then(Vec::new);
+    };
+    let (_, after) = rest.split_once('}')?;
+    let value = path.strip_prefix(before)?;
+    match after.split_once('{') {
+        None => {
+            let value = value.strip_suffix(after)?;
+            let many = ["/images/", "/distribution/", "/plugins/"].contains(&before);
+            (!value.is_empty() && (many || !value.contains('/'))).then(|| vec![value.to_owned()])
+        }
+        Some(_) => {
+            let at = value.find('/')?;
+            let (value, rest) = value.split_at_checked(at)?;
+            let mut found = parameters(after, rest)?;
+            found.insert(0, value.to_owned());
+            (!value.is_empty()).then_some(found)
+        }
+    }
+}
+
+const fn param(name: &'static str, kind: ParamKind) -> Param {
+    Param { name, kind }
+}
+
+/// A row that may be used.
+const fn row(
+    method: &'static str,
+    path: &'static str,
+    grants: &'static [Grant],
+    effect: Effect,
+    travel: Travel,
+    act: Act,
+    query: &'static [Param],
+) -> Endpoint {
+    let access = if grants.is_empty() { Access::Always } else { Access::Granted(grants) };
+    Endpoint { method, path, access, effect, query, body: Body::None, travel, act }
+}
+
+/// A row that takes a JSON body.
+const fn with_body(endpoint: Endpoint, most: usize) -> Endpoint {
+    Endpoint { body: Body::Json(most), ..endpoint }
+}
+
+/// A row that nobody may use.
+const fn refused(method: &'static str, path: &'static str, effect: Effect, why: Why) -> Endpoint {
+    let (reason, message, nearest) = why;
+    let access = Access::Refused { reason, message, nearest };
+    Endpoint { method, path, access, effect, query: &[], body: Body::None, travel: Whole, act: Act::Refused }
+}
+
+/// A row that is answered as if nothing of its kind existed.
+const fn absent(method: &'static str, path: &'static str) -> Endpoint {
+    row(method, path, &[], Looks, Whole, Act::Absent, &[])
+}
+
+type Why = (Reason, &'static str, &'static str);
+
+const ALWAYS: &[Grant] = &[];
+const OWN: Grant = Grant::Own(Verb::Run);
+const MIB: usize = 1 << 20;
+
+const SWARM: Why = (Reason::EndpointRefused, "swarm mode would hand this host to its managers", "docker run");
+const PLUGIN: Why = (Reason::EndpointRefused, "engine plugins run as root on the host", "");
+const FILES: Why = (
+    Reason::EndpointRefused,
+    "copying files in or out of containers is not allowed",
+    "print what is needed in the container and read it with docker logs",
+);
+const CONTENT: Why =
+    (Reason::EndpointRefused, "image and container contents do not leave or enter this way", "docker pull");
+const BUILDKIT: Why =
+    (Reason::EndpointRefused, "BuildKit sessions cannot be judged and are refused", "DOCKER_BUILDKIT=0 docker build");
+const REGISTRY: Why =
+    (Reason::EndpointRefused, "the engine does not talk to registries on a worker's word", "docker pull IMAGE");
+const CHECKPOINT: Why = (Reason::EndpointRefused, "checkpoints reach into the host's file system", "");
+const DEBUG: Why = (Reason::EndpointRefused, "the engine's debug pages show its memory", "docker info");
+const COMMIT: Why = (Reason::EndpointRefused, "images are not made from containers", "docker build");
+const VOLUMES: Why =
+    (Reason::NotYet, "named volumes come with a later version", "an anonymous volume: docker run -v /data IMAGE");
+const CONNECT: Why =
+    (Reason::NotYet, "connecting running containers comes with a later version", "docker run --network NAME");
+const UNKNOWN: Why = (Reason::EndpointRefused, "the Engine API has no such endpoint", "docker ps");
+const SOCKET: Why =
+    (Reason::EndpointRefused, "attaching over a web socket is refused", "docker run IMAGE (attaches over HTTP)");
+
+const fn later(message: &'static str) -> Why {
+    (Reason::NotYet, message, "")
+}
+
+/// A signal and a time to wait, as stop and restart take them.
+const STOP: &[Param] = &[param("t", Number(-1, 3600)), param("signal", Signal)];
+const SIZE: &[Param] = &[param("h", Number(0, 10_000)), param("w", Number(0, 10_000))];
+const DETACH_KEYS: Param = param("detachKeys", Text(64));
+
+/// Finds an image by platform; only the engine's own platform is served.
+const PLATFORM: Param = param("platform", Empty("choosing a platform is not allowed: leave --platform out"));
+
+/// The table. Rows are tried in order, so fixed paths stand before those with parameters.
+pub static ENDPOINTS: &[Endpoint] = &[
+    // ── system ──────────────────────────────────────────────────────────────────────────────────
+    row("GET", "/_ping", ALWAYS, Looks, Whole, Act::Ping, &[]),
+    row("HEAD", "/_ping", ALWAYS, Looks, Whole, Act::Ping, &[]),
+    row("GET", "/version", ALWAYS, Looks, Whole, Act::Version, &[]),
+    row("GET", "/info", &[Grant::Verb(Verb::Info)], Looks, Whole, Act::Info, &[]),
+    refused("GET", "/events", ReadsOut, later("events come with a later version")),
+    refused("GET", "/system/df", Looks, later("df comes with a later version")),
+    refused("POST", "/auth", Changes, REGISTRY),
+    // ── containers ──────────────────────────────────────────────────────────────────────────────
+    row(
+        "GET",
+        "/containers/json",
+        &[Grant::Verb(Verb::Ps)],
+        Looks,
+        Whole,
+        Act::ContainerList,
+        &[
+            param("all", Flag),
+            param("limit", Number(-1, 1_000_000)),
+            param("size", Flag),
+            param("filters", Filters(CONTAINER_FILTERS)),
+        ],
+    ),
+    with_body(
+        row(
+            "POST",
+            "/containers/create",
+            &[Grant::Verb(Verb::Run)],
+            Changes,
+            Whole,
+            Act::ContainerCreate,
+            &[param("name", Text(255)), PLATFORM],
+        ),
+        MIB,
+    ),
+    refused("POST", "/containers/prune", Changes, later("prune comes with a later version")),
+    row(
+        "GET",
+        "/containers/{id}/json",
+        &[Grant::Verb(Verb::Inspect), OWN],
+        Looks,
+        Whole,
+        Act::ContainerInspect,
+        &[param("size", Flag)],
+    ),
+    refused("GET", "/containers/{id}/top", ReadsOut, later("top comes with a later version")),
+    row(
+        "GET",
+        "/containers/{id}/logs",
+        &[Grant::Verb(Verb::Logs)],
+        ReadsOut,
+        Stream,
+        Act::ContainerLogs,
+        &[
+            param("follow", Flag),
+            param("stdout", Flag),
+            param("stderr", Flag),
+            param("since", Time),
+            param("until", Time),
+            param("timestamps", Flag),
+            param("tail", Tail),
+            param("details", Never("log details show the engine's settings: leave --details out")),
+        ],
+    ),
+    refused("GET", "/containers/{id}/changes", ReadsOut, FILES),
+    refused("GET", "/containers/{id}/export", ReadsOut, CONTENT),
+    refused("GET", "/containers/{id}/stats", ReadsOut, later("stats comes with a later version")),
+    row("POST", "/containers/{id}/resize", &[OWN], Changes, Whole, Act::ContainerResize, SIZE),
+    row(
+        "POST",
+        "/containers/{id}/start",
+        &[Grant::Verb(Verb::Start), OWN],
+        Changes,
+        Whole,
+        Act::ContainerStart,
+        &[
+            DETACH_KEYS,
+            param("checkpoint", Empty("checkpoints reach into the host's file system")),
+            param("checkpoint-dir", Empty("checkpoints reach into the host's file system")),
+        ],
+    ),
+    row(
+        "POST",
+        "/containers/{id}/stop",
+        &[Grant::Verb(Verb::Stop)],
+        Changes,
+        Whole,
+        Act::ContainerStop,
+        STOP,
+    ),
+    row(
+        "POST",
+        "/containers/{id}/restart",
+        &[Grant::Verb(Verb::Restart)],
+        Changes,
+        Whole,
+        Act::ContainerRestart,
+        STOP,
+    ),
+    row(
+        "POST",
+        "/containers/{id}/kill",
+        &[Grant::Verb(Verb::Kill), OWN],
+        Changes,
+        Whole,
+        Act::ContainerKill,
+        &[param("signal", Signal)],
+    ),
+    refused("POST", "/containers/{id}/update", Changes, later("update comes with a later version")),
+    refused("POST", "/containers/{id}/rename", Changes, later("rename comes with a later version")),
+    refused("POST", "/containers/{id}/pause", Changes, later("pause comes with a later version")),
+    refused("POST", "/containers/{id}/unpause", Changes, later("unpause comes with a later version")),
+    row(
+        "POST",
+        "/containers/{id}/attach",
+        &[OWN],
+        ReadsOut,
+        Hijack,
+        Act::ContainerAttach,
+        &[
+            DETACH_KEYS,
+            param("logs", Flag),
+            param("stream", Flag),
+            param("stdin", Flag),
+            param("stdout", Flag),
+            param("stderr", Flag),
+        ],
+    ),
+    refused("GET", "/containers/{id}/attach/ws", Changes, SOCKET),
+    row(
+        "POST",
+        "/containers/{id}/wait",
+        &[Grant::Verb(Verb::Wait), OWN],
+        Looks,
+        Stream,
+        Act::ContainerWait,
+        &[param("condition", OneOf(&["not-running", "next-exit", "removed"]))],
+    ),
+    row(
+        "DELETE",
+        "/containers/{id}",
+        &[Grant::Verb(Verb::Rm), OWN],
+        Changes,
+        Whole,
+        Act::ContainerRemove,
+        &[param("v", Flag), param("force", Flag), param("link", Never("links are not used here"))],
+    ),
+    refused("HEAD", "/containers/{id}/archive", ReadsOut, FILES),
+    refused("GET", "/containers/{id}/archive", ReadsOut, FILES),
+    refused("PUT", "/containers/{id}/archive", Changes, FILES),
+    refused("POST", "/containers/{id}/copy", ReadsOut, FILES),
+    refused("GET", "/containers/{id}/checkpoints", ReadsOut, CHECKPOINT),
+    refused("POST", "/containers/{id}/checkpoints", Changes, CHECKPOINT),
+    refused("DELETE", "/containers/{id}/checkpoints/{checkpoint}", Changes, CHECKPOINT),
+    // ── exec ────────────────────────────────────────────────────────────────────────────────────
+    with_body(
+        row(
+            "POST",
+            "/containers/{id}/exec",
+            &[Grant::Verb(Verb::Exec)],
+            Changes,
+            Whole,
+            Act::ExecCreate,
+            &[],
+        ),
+        MIB / 4,
+    ),
+    with_body(
+        row("POST", "/exec/{id}/start", &[Grant::Verb(Verb::Exec)], Changes, Hijack, Act::ExecStart, &[]),
+        MIB / 64,
+    ),
+    row("POST", "/exec/{id}/resize", &[Grant::Verb(Verb::Exec)], Changes, Whole, Act::ExecResize, SIZE),
+    row("GET", "/exec/{id}/json", &[Grant::Verb(Verb::Exec)], Looks, Whole, Act::ExecInspect, &[]),
+    // ── images ──────────────────────────────────────────────────────────────────────────────────
+    row(
+        "GET",
+        "/images/json",
+        &[Grant::Verb(Verb::Images)],
+        Looks,
+        Whole,
+        Act::ImageList,
+        &[
+            param("all", Flag),
+            param("digests", Flag),
+            param("shared-size", Flag),
+            param("manifests", Flag),
+            param("identity", Flag),
+            param("filters", Filters(&["dangling", "label", "reference"])),
+        ],
+    ),
+    row(
+        "POST",
+        "/images/create",
+        &[Grant::Verb(Verb::Pull)],
+        Changes,
+        Stream,
+        Act::ImagePull,
+        &[
+            param("fromImage", Text(512)),
+            param("tag", Text(256)),
+            param("fromSrc", Empty("images are not imported from files or addresses: docker pull IMAGE")),
+            param("repo", Empty("images are not imported: docker pull IMAGE")),
+            param("message", Empty("images are not imported: docker pull IMAGE")),
+            param("changes", Empty("an image is pulled as it is: leave changes out")),
+            PLATFORM,
+        ],
+    ),
+    refused("GET", "/images/search", ReadsOut, REGISTRY),
+    refused("GET", "/images/get", ReadsOut, CONTENT),
+    refused("POST", "/images/load", Changes, later("load comes with a later version")),
+    refused("POST", "/images/prune", Changes, later("prune comes with a later version")),
+    row(
+        "GET",
+        "/images/{name}/json",
+        &[Grant::Verb(Verb::Inspect), Grant::Verb(Verb::Images), Grant::Verb(Verb::Run)],
+        Looks,
+        Whole,
+        Act::ImageInspect,
+        &[param("manifests", Flag), PLATFORM],
+    ),
+    refused("GET", "/images/{name}/history", Looks, later("history comes with a later version")),
+    refused("GET", "/images/{name}/attestations", ReadsOut, CONTENT),
+    refused("GET", "/images/{name}/get", ReadsOut, CONTENT),
+    refused("POST", "/images/{name}/push", Changes, later("push comes with a later version")),
+    refused("POST", "/images/{name}/tag", Changes, later("tag comes with a later version")),
+    refused("DELETE", "/images/{name}", Changes, later("rmi comes with a later version")),
+    refused("POST", "/commit", Changes, COMMIT),
+    // ── networks ────────────────────────────────────────────────────────────────────────────────
+    row(
+        "GET",
+        "/networks",
+        &[Grant::Verb(Verb::NetworkLs)],
+        Looks,
+        Whole,
+        Act::NetworkList,
+        NETWORK_LIST,
+    ),
+    row(
+        "GET",
+        "/networks/",
+        &[Grant::Verb(Verb::NetworkLs)],
+        Looks,
+        Whole,
+        Act::NetworkList,
+        NETWORK_LIST,
+    ),
+    with_body(
+        row("POST", "/networks/create", &[Grant::Verb(Verb::Run)], Changes, Whole, Act::NetworkCreate, &[]),
+        MIB / 16,
+    ),
+    refused("POST", "/networks/prune", Changes, later("prune comes with a later version")),
+    row(
+        "GET",
+        "/networks/{id}",
+        &[Grant::Verb(Verb::NetworkLs), Grant::Verb(Verb::Inspect), OWN],
+        Looks,
+        Whole,
+        Act::NetworkInspect,
+        &[
+            param("verbose", Never("verbose tells of other hosts")),
+            param("scope", OneOf(&["local"])),
+        ],
+    ),
+    row("DELETE", "/networks/{id}", &[OWN], Changes, Whole, Act::NetworkRemove, &[]),
+    refused("POST", "/networks/{id}/connect", Changes, CONNECT),
+    refused("POST", "/networks/{id}/disconnect", Changes, CONNECT),
+    // ── volumes ─────────────────────────────────────────────────────────────────────────────────
+    row(
+        "GET",
+        "/volumes",
+        &[Grant::Verb(Verb::VolumeLs)],
+        Looks,
+        Whole,
+        Act::VolumeList,
+        &[param("filters", Filters(&["dangling", "driver", "label", "name"]))],
+    ),
+    refused("POST", "/volumes/create", Changes, VOLUMES),
+    refused("POST", "/volumes/prune", Changes, later("prune comes with a later version")),
+    row(
+        "GET",
+        "/volumes/{name}",
+        &[Grant::Verb(Verb::VolumeLs), Grant::Verb(Verb::Inspect)],
+        Looks,
+        Whole,
+        Act::VolumeInspect,
+        &[],
+    ),
+    refused("PUT", "/volumes/{name}", Changes, SWARM),
+    refused("DELETE", "/volumes/{name}", Changes, VOLUMES),
+    // ── build ───────────────────────────────────────────────────────────────────────────────────
+    refused("POST", "/build", Changes, later("build comes with a later version")),
+    refused("POST", "/build/prune", Changes, (Reason::EndpointRefused, "the build cache is not a worker's", "")),
+    refused("POST", "/build/cancel", Changes, later("build comes with a later version")),
+    refused("POST", "/session", Changes, BUILDKIT),
+    refused("POST", "/grpc", Changes, BUILDKIT),
+    // ── registry ────────────────────────────────────────────────────────────────────────────────
+    refused("GET", "/distribution/{name}/json", ReadsOut, REGISTRY),
+    // ── plugins ─────────────────────────────────────────────────────────────────────────────────
+    refused("GET", "/plugins", Looks, PLUGIN),
+    refused("GET", "/plugins/privileges", ReadsOut, PLUGIN),
+    refused("POST", "/plugins/pull", Changes, PLUGIN),
+    refused("POST", "/plugins/create", Changes, PLUGIN),
+    absent("GET", "/plugins/{name}/json"),
+    refused("DELETE", "/plugins/{name}", Changes, PLUGIN),
+    refused("POST", "/plugins/{name}/enable", Changes, PLUGIN),
+    refused("POST", "/plugins/{name}/disable", Changes, PLUGIN),
+    refused("POST", "/plugins/{name}/upgrade", Changes, PLUGIN),
+    refused("POST", "/plugins/{name}/push", Changes, PLUGIN),
+    refused("POST", "/plugins/{name}/set", Changes, PLUGIN),
+    // ── swarm ───────────────────────────────────────────────────────────────────────────────────
+    refused("GET", "/swarm", Looks, SWARM),
+    refused("POST", "/swarm/init", Changes, SWARM),
+    refused("POST", "/swarm/join", Changes, SWARM),
+    refused("POST", "/swarm/leave", Changes, SWARM),
+    refused("POST", "/swarm/update", Changes, SWARM),
+    refused("GET", "/swarm/unlockkey", ReadsOut, SWARM),
+    refused("POST", "/swarm/unlock", Changes, SWARM),
+    refused("GET", "/nodes", Looks, SWARM),
+    refused("GET", "/nodes/{id}", Looks, SWARM),
+    refused("DELETE", "/nodes/{id}", Changes, SWARM),
+    refused("POST", "/nodes/{id}/update", Changes, SWARM),
+    refused("GET", "/services", Looks, SWARM),
+    refused("POST", "/services/create", Changes, SWARM),
+    refused("GET", "/services/{id}", Looks, SWARM),
+    refused("DELETE", "/services/{id}", Changes, SWARM),
+    refused("POST", "/services/{id}/update", Changes, SWARM),
+    refused("GET", "/services/{id}/logs", ReadsOut, SWARM),
+    refused("GET", "/tasks", Looks, SWARM),
+    refused("GET", "/tasks/{id}", Looks, SWARM),
+    refused("GET", "/tasks/{id}/logs", ReadsOut, SWARM),
+    refused("GET", "/secrets", Looks, SWARM),
+    refused("POST", "/secrets/create", Changes, SWARM),
+    refused("GET", "/secrets/{id}", ReadsOut, SWARM),
+    refused("DELETE", "/secrets/{id}", Changes, SWARM),
+    refused("POST", "/secrets/{id}/update", Changes, SWARM),
+    refused("GET", "/configs", Looks, SWARM),
+    refused("POST", "/configs/create", Changes, SWARM),
+    refused("GET", "/configs/{id}", ReadsOut, SWARM),
+    refused("DELETE", "/configs/{id}", Changes, SWARM),
+    refused("POST", "/configs/{id}/update", Changes, SWARM),
+    // ── served, but in no schema ────────────────────────────────────────────────────────────────
+    refused("GET", "/debug/vars", ReadsOut, DEBUG),
+    refused("GET", "/debug/pprof/", ReadsOut, DEBUG),
+    refused("GET", "/debug/pprof/{name}", ReadsOut, DEBUG),
+    refused("POST", "/debug/pprof/symbol", ReadsOut, DEBUG),
+    refused("OPTIONS", "/{any}", Looks, UNKNOWN),
+    refused("OPTIONS", "*", Looks, UNKNOWN),
+];
+
+/// Filters of `ps`. `before` and `since` are left out: they would tell whether a foreign name exists.
+const CONTAINER_FILTERS: &[&str] = &[
+    "ancestor", "exited", "expose", "health", "id", "is-task", "label", "name", "network", "publish", "status",
+    "volume",
+];
+
+const NETWORK_LIST: &[Param] =
+    &[param("filters", Filters(&["dangling", "driver", "id", "label", "name", "scope", "type"]))];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_row_stands_once() {
+        let all: BTreeSet<_> = ENDPOINTS.iter().map(|row| (row.method, row.path)).collect();
+        assert_eq!(all.len(), ENDPOINTS.len());
+    }
+
+    #[test]
+    fn templates_take_components_and_image_names_take_slashes() {
+        let params = |method: &str, path: &str| find(method, path).map(|(row, found)| (row.path, found));
+        assert_eq!(params("GET", "/containers/x/json"), Some(("/containers/{id}/json", vec!["x".into()])));
+        assert_eq!(params("GET", "/images/a/b:c/json"), Some(("/images/{name}/json", vec!["a/b:c".into()])));
+        assert_eq!(
+            params("DELETE", "/containers/x/checkpoints/y").map(|(_, found)| found),
+            Some(vec!["x".into(), "y".into()])
+        );
+        assert_eq!(params("GET", "/containers/json").map(|(path, _)| path), Some("/containers/json"));
+        for (method, path) in [
+            ("GET", "/containers/x/y/json"), ("GET", "/containers//json"), ("get", "/_ping"), ("GET", "/containers"),
+            ("PATCH", "/_ping"), ("GET", "/Containers/json"), ("GET", "/images//json"),
+        ] {
+            assert!(find(method, path).is_none(), "{method} {path}");
+        }
+    }
+}
