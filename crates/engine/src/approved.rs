@@ -1,7 +1,8 @@
 //! What a judgement lets through.
 
-use crate::{Effect, Shape};
-use serde_json::Value;
+use crate::{Answer, Effect, Expected, Request, Shape, Travel};
+use doorward_policy::Policy;
+use serde_json::{Value, json};
 
 /// A request as it is sent to the engine: all of it rebuilt, nothing of it the worker's bytes.
 #[derive(Debug)]
@@ -28,9 +29,39 @@ pub struct Approved {
     pub shape: Shape,
     /// What of the answer the worker sees. Streams and hijacked connections pass as they are; their error
     /// answers (status 400 and above) go through [`crate::Answer::apply`] like any other.
-    pub answer: crate::Answer,
+    pub answer: Answer,
     /// After a create: what the new object must be.
-    pub expected: Option<crate::Expected>,
+    pub expected: Option<Expected>,
     /// Host paths that the broker must find safe before this is sent.
     pub binds: Vec<String>,
+}
+
+/// An approval by an endpoint's row alone; what the row does not say is filled in by who judges.
+pub(crate) fn approve(request: &Request, policy: &Policy, rule: &str, verb: &'static str) -> Approved {
+    let endpoint = request.endpoint();
+    let query = crate::create::redacted(&request.call.query.record(), policy);
+    let mut headers = Vec::new();
+    if request.call.upgrade {
+        headers.push(("Connection", "Upgrade".to_owned()));
+        headers.push(("Upgrade", "tcp".to_owned()));
+    }
+    Approved {
+        rule: rule.to_owned(),
+        verb,
+        operation: json!({"op": format!("{} {}", endpoint.method, endpoint.path), "on": request.call.params, "query": query}),
+        objects: Vec::new(),
+        effect: endpoint.effect,
+        method: endpoint.method,
+        target: format!("/v{}{}{}", request.version(), endpoint.path, request.call.query.render(&[])),
+        headers,
+        body: None,
+        shape: match endpoint.travel {
+            Travel::Whole => Shape::Whole,
+            Travel::Stream => Shape::Stream,
+            Travel::Hijack => Shape::Hijack { stdin: false },
+        },
+        answer: Answer::pass(),
+        expected: None,
+        binds: Vec::new(),
+    }
 }

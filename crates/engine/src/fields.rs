@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// One field of an object.
 #[derive(Debug)]
-pub struct Field {
+pub(crate) struct Field {
     /// Exact spelling.
     pub name: &'static str,
     /// Type.
@@ -31,14 +31,14 @@ pub struct Field {
 /// A value in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Literal {
+pub(crate) enum Literal {
     Int(i64),
     Text(&'static str),
 }
 
 /// What decides on a field.
 #[derive(Debug, Clone, Copy)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// Must be neutral, and is not sent on. With the reason.
     Neutral(&'static str),
     /// Free within its type.
@@ -54,9 +54,11 @@ pub(crate) type Judge = fn(&Wish<'_>, Option<&Value>) -> Result<Option<Value>, R
 
 /// How what the engine made is compared with what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compare {
+pub(crate) enum Compare {
     /// Equal, or zero, neutral or seen where nothing was sent.
     Equal,
+    /// Equal, or seen: the host's kernel cannot do it.
+    OrSeen,
     /// What was sent must be in it; the engine and the image add to it.
     Holds,
     /// Equal where something was sent; else the engine's or the image's.
@@ -105,7 +107,7 @@ const TEXTS: Kind = List(&Text(131_072), 4096);
 const PAIRS: Kind = Map(&Word(4096), 256);
 
 /// Body of `POST /containers/create`: the container's configuration, and two objects.
-pub static CREATE: &[Field] = &[
+pub(crate) static CREATE: &[Field] = &[
     free("Hostname", Word(63)).operator().compare(Compare::Given),
     free("Domainname", NAME).operator(),
     judged("User", NAME, judge::user).operator().compare(Compare::Given),
@@ -136,7 +138,7 @@ pub static CREATE: &[Field] = &[
 ];
 
 /// `HostConfig`: 69 fields of schema 1.55 and two of 1.41.
-pub static HOST_CONFIG: &[Field] = &[
+pub(crate) static HOST_CONFIG: &[Field] = &[
     // ── privilege ───────────────────────────────────────────────────────────────────────────────
     never("Privileged", Flag, "a privileged container owns the host"),
     never("CapAdd", WORDS, "no capability may be added"),
@@ -145,10 +147,11 @@ pub static HOST_CONFIG: &[Field] = &[
     judged("Devices", List(&Object(DEVICE), 32), judge::devices),
     never("DeviceCgroupRules", WORDS, "device rules open the host's devices"),
     judged("DeviceRequests", List(&Object(DEVICE_REQUEST), 8), judge::gpus),
-    judged("MaskedPaths", WORDS, judge::hidden_paths).compare(Compare::Apart),
-    judged("ReadonlyPaths", WORDS, judge::hidden_paths).compare(Compare::Apart),
+    judged("MaskedPaths", WORDS, judge::masked_paths).compare(Compare::Apart),
+    judged("ReadonlyPaths", WORDS, judge::read_only_paths).compare(Compare::Apart),
     never("Sysctls", PAIRS, "kernel settings are the host's"),
-    never("Runtime", NAME, "the runtime is the engine's default").seen(&[Literal::Text("runc"), Literal::Text("crun")]),
+    never("Runtime", NAME, "the runtime is the engine's default")
+        .seen(&[Literal::Text("runc"), Literal::Text("crun")]),
     never("Annotations", PAIRS, "annotations steer the runtime"),
     never("GroupAdd", WORDS, "no group may be added"),
     judged("ReadonlyRootfs", Flag, judge::read_only),
@@ -158,7 +161,7 @@ pub static HOST_CONFIG: &[Field] = &[
     never("UTSMode", NAME, "only a private host name is allowed"),
     never("UsernsMode", NAME, "the user namespace is the engine's default"),
     judged("IpcMode", NAME, judge::ipc_mode),
-    judged("CgroupnsMode", NAME, judge::cgroupns_mode),
+    judged("CgroupnsMode", NAME, judge::cgroupns_mode).seen(&[Literal::Text("host")]),
     never("CgroupParent", PATH, "the cgroup is the engine's"),
     never("Cgroup", NAME, "another container's cgroup cannot be joined"),
     never("Isolation", NAME, "isolation is for Windows").neutral(&[Literal::Text("default")]),
@@ -181,7 +184,10 @@ pub static HOST_CONFIG: &[Field] = &[
     never("Links", WORDS, "links are not used here: use a network of your own").operator(),
     // ── resources ───────────────────────────────────────────────────────────────────────────────
     judged("Memory", SIZE, judge::memory).operator(),
-    judged("MemorySwap", Int(-1, 1 << 50), judge::memory_swap).operator(),
+    judged("MemorySwap", Int(-1, 1 << 50), judge::memory_swap)
+        .seen(&[Literal::Int(-1)])
+        .operator()
+        .compare(Compare::OrSeen),
     judged("MemoryReservation", SIZE, judge::memory_reservation).operator(),
     free("MemorySwappiness", Int(-1, 100)).neutral(&[Literal::Int(-1)]).operator().compare(Compare::Given),
     judged("NanoCpus", SIZE, judge::nano_cpus).operator(),
@@ -322,7 +328,7 @@ const ENDPOINT_IPAM: &[Field] = &[
 ];
 
 /// Body of `POST /networks/create`.
-pub static NETWORK_CREATE: &[Field] = &[
+pub(crate) static NETWORK_CREATE: &[Field] = &[
     judged("Name", NAME, judge::network_name),
     // Sent always: engines before API 1.44 would otherwise make a second network of the same name.
     judged("CheckDuplicate", Flag, judge::always_true),
@@ -355,7 +361,7 @@ const IPAM_CONFIG: &[Field] = &[
 ];
 
 /// Body of `POST /containers/{id}/exec`; `Cmd` is judged by the role's exec table.
-pub static EXEC_CREATE: &[Field] = &[
+pub(crate) static EXEC_CREATE: &[Field] = &[
     judged("AttachStdin", Flag, judge::stdin),
     free("AttachStdout", Flag),
     free("AttachStderr", Flag),
@@ -367,10 +373,9 @@ pub static EXEC_CREATE: &[Field] = &[
     never("Privileged", Flag, "a privileged command owns the host"),
     never("User", NAME, "the user is the container's: leave --user out"),
     never("WorkingDir", PATH, "the folder is the container's: leave --workdir out"),
-    // Sent by clients, read by no engine since API 1.12; `exec start` says it.
-    never("Detach", Flag, "detach is said at exec start").neutral(&[]),
+    free("Detach", Flag),
 ];
 
 /// Body of `POST /exec/{id}/start`.
-pub static EXEC_START: &[Field] =
+pub(crate) static EXEC_START: &[Field] =
     &[free("Detach", Flag), free("Tty", Flag), free("ConsoleSize", List(&Int(0, 65_535), 2))];

@@ -162,9 +162,12 @@ fn is_host_name(text: &str) -> bool {
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
 fn is_component(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let ends = text.as_bytes().first().is_some_and(|b| plain(*b)) && text.as_bytes().last().is_some_and(|b| plain(*b));
+    let ends = text.as_bytes().first().is_some_and(|b| plain(*b))
+        && text.as_bytes().last().is_some_and(|b| plain(*b));
     let separators = text.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    ends && separators.into_iter().all(|mark| matches!(mark, "" | "." | "_" | "__") || mark.bytes().all(|b| b == b'-'))
+    ends && separators
+        .into_iter()
+        .all(|mark| matches!(mark, "" | "." | "_" | "__") || mark.bytes().all(|b| b == b'-'))
 }
 
 fn is_tag(text: &str) -> bool {
@@ -207,8 +210,26 @@ mod tests {
     fn what_is_no_name_is_none() {
         let id = "a".repeat(64);
         for text in [
-            "", ":", "x:", "X", "a//b", "/a", "a/", "a b", "a\n", "-a", "a..b", "a___b", "busybox@sha256:ab", "sha256:ab",
-            "..", "../x", "host.:1/x", "a:b:c", "é", id.as_str(),
+            "",
+            ":",
+            "x:",
+            "X",
+            "a//b",
+            "/a",
+            "a/",
+            "a b",
+            "a\n",
+            "-a",
+            "a..b",
+            "a___b",
+            "busybox@sha256:ab",
+            "sha256:ab",
+            "..",
+            "../x",
+            "host.:1/x",
+            "a:b:c",
+            "é",
+            id.as_str(),
         ] {
             assert_eq!(canonical(text), None, "{text}");
         }
@@ -216,7 +237,8 @@ mod tests {
 
     #[test]
     fn patterns_mean_whole_names() {
-        let matches = |name: &str, pattern: &str| ImageName::read(name).unwrap().matches(&Glob(pattern.into()));
+        let matches =
+            |name: &str, pattern: &str| ImageName::read(name).unwrap().matches(&Glob(pattern.into()));
         assert!(matches("busybox", "busybox:*"));
         assert!(matches("docker.io/library/busybox:1", "busybox:1"));
         assert!(matches("hermes/x:1", "hermes/*:*"));

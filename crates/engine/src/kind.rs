@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// What a field's value must look like. `null` counts as absent everywhere, as it does for the engine.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `true` or `false`.
     Flag,
     /// A whole number in this range.
@@ -39,7 +39,10 @@ impl Kind {
                 _ => Err(bad(path, &format!("must be a whole number from {least} to {most}"))),
             },
             (Kind::Word(most), Value::String(text)) => match text.chars().any(char::is_control) {
-                true => Err(Refusal::new(Reason::BadEncoding, format!("{path} holds control characters")).path(path)),
+                true => {
+                    Err(Refusal::new(Reason::BadEncoding, format!("{path} holds control characters"))
+                        .path(path))
+                }
                 false => sized(text, *most, path),
             },
             (Kind::Text(most), Value::String(text)) => match text.contains('\0') {
@@ -83,7 +86,9 @@ impl Kind {
 fn sized(text: String, most: usize, path: &str) -> Result<Value, Refusal> {
     match text.len() <= most {
         true => Ok(Value::String(text)),
-        false => Err(Refusal::new(Reason::TooLarge, format!("{path} is longer than {most} bytes")).path(path)),
+        false => {
+            Err(Refusal::new(Reason::TooLarge, format!("{path} is longer than {most} bytes")).path(path))
+        }
     }
 }
 
@@ -124,7 +129,8 @@ fn read_object(fields: &'static [Field], map: Map<String, Value>, path: &str) ->
 }
 
 fn unknown(fields: &[Field], key: &str, place: &str) -> Refusal {
-    let refusal = Refusal::new(Reason::UnknownField, format!("the field {place} is not known here")).path(place);
+    let refusal =
+        Refusal::new(Reason::UnknownField, format!("the field {place} is not known here")).path(place);
     match fields.iter().find(|field| field.name.eq_ignore_ascii_case(key)) {
         Some(field) => refusal.nearest(format!("the exact spelling {}", field.name)),
         None => refusal,

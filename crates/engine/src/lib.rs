@@ -1,20 +1,40 @@
-//! The Engine API: endpoint table, field table, strict decoding, operations and their judgement.
+//! The Engine API: endpoint table, field tables, strict decoding, operations and their judgement.
 //!
 //! Pure: the proxy carries bytes, this room says what they mean. The order is fixed:
 //! [`read_head`] → [`Call::with_body`] → [`Request::needs`] (until it asks for nothing more) → [`judge`] →
-//! the proxy sends what [`Approved`] holds, and only that → [`Approved::answer`] → [`Expected::compare`].
+//! the proxy sends what [`Approved`] holds, and only that → [`Answer::apply`] → [`Expected::compare`].
 //! Every function is total: bytes that make no sense are a [`doorward_policy::Refusal`].
 #![forbid(unsafe_code)]
 
-mod api;
-pub use api::*;
 mod answer;
-pub use answer::Answer;
+mod api;
 mod approved;
-pub use approved::Approved;
 mod call;
-pub use call::{Call, Request, judge, read_head};
+mod create;
 mod endpoint;
-pub use endpoint::{Access, Act, Body, Endpoint, Grant, Param, ParamKind, Travel};
+mod error_text;
+mod exec;
 mod expected;
+mod fields;
+mod image_name;
+mod json;
+mod judge;
+mod kind;
+mod needs;
+mod objects;
+mod present;
+mod query;
+mod rules;
+mod system;
+mod table;
+mod uri;
+mod walk;
+
+pub use answer::Answer;
+pub use api::*;
+pub use approved::Approved;
+pub use call::{Call, Request, read_head};
+pub use endpoint::{Access, Act, Body, Endpoint, Grant, Param, ParamKind, Travel};
 pub use expected::Expected;
+pub use judge::judge;
+pub use table::ENDPOINTS;

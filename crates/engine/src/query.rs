@@ -34,8 +34,10 @@ impl Query {
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (uri::decode(name, true)?, uri::decode(value, true)?);
-            let param = params.iter().find(|param| param.name == name).ok_or_else(|| unknown(&name, params))?;
-            let typed = param.kind.read(&value).map_err(|refusal| refusal.path(format!("?{}", param.name)))?;
+            let param =
+                params.iter().find(|param| param.name == name).ok_or_else(|| unknown(&name, params))?;
+            let typed =
+                param.kind.read(&value).map_err(|refusal| refusal.path(format!("?{}", param.name)))?;
             if query.insert(param.name, typed).is_some() {
                 let repeated = format!("the query names {} twice", param.name);
                 return Err(Refusal::new(Reason::BadRequest, repeated).path(format!("?{}", param.name)));
@@ -197,9 +199,10 @@ fn filters(text: &str, keys: &[&str]) -> Result<Option<Typed>, Refusal> {
             Value::Array(values) => {
                 values.into_iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(bad)).collect()
             }
-            Value::Object(values) => {
-                values.into_iter().map(|(value, on)| (on == json!(true)).then_some(value).ok_or_else(bad)).collect()
-            }
+            Value::Object(values) => values
+                .into_iter()
+                .map(|(value, on)| (on == json!(true)).then_some(value).ok_or_else(bad))
+                .collect(),
             _ => Err(bad()),
         }?;
         if values.iter().any(|value| value.len() > 512 || value.chars().any(char::is_control)) {
@@ -213,8 +216,10 @@ fn filters(text: &str, keys: &[&str]) -> Result<Option<Typed>, Refusal> {
 }
 
 fn unknown(name: &str, params: &[Param]) -> Refusal {
-    let refusal =
-        Refusal::new(Reason::UnknownField, format!("the query parameter '{}' is not known here", shown(name)));
+    let refusal = Refusal::new(
+        Reason::UnknownField,
+        format!("the query parameter '{}' is not known here", shown(name)),
+    );
     match params {
         [] => refusal.nearest("no query parameter"),
         _ => refusal.nearest(params.iter().map(|param| param.name).collect::<Vec<_>>().join(", ")),

@@ -89,20 +89,32 @@ const FILES: Why = (
 );
 const CONTENT: Why =
     (Reason::EndpointRefused, "image and container contents do not leave or enter this way", "docker pull");
-const BUILDKIT: Why =
-    (Reason::EndpointRefused, "BuildKit sessions cannot be judged and are refused", "DOCKER_BUILDKIT=0 docker build");
-const REGISTRY: Why =
-    (Reason::EndpointRefused, "the engine does not talk to registries on a worker's word", "docker pull IMAGE");
+const BUILDKIT: Why = (
+    Reason::EndpointRefused,
+    "BuildKit sessions cannot be judged and are refused",
+    "DOCKER_BUILDKIT=0 docker build",
+);
+const REGISTRY: Why = (
+    Reason::EndpointRefused,
+    "the engine does not talk to registries on a worker's word",
+    "docker pull IMAGE",
+);
 const CHECKPOINT: Why = (Reason::EndpointRefused, "checkpoints reach into the host's file system", "");
 const DEBUG: Why = (Reason::EndpointRefused, "the engine's debug pages show its memory", "docker info");
 const COMMIT: Why = (Reason::EndpointRefused, "images are not made from containers", "docker build");
-const VOLUMES: Why =
-    (Reason::NotYet, "named volumes come with a later version", "an anonymous volume: docker run -v /data IMAGE");
+const VOLUMES: Why = (
+    Reason::NotYet,
+    "named volumes come with a later version",
+    "an anonymous volume: docker run -v /data IMAGE",
+);
 const CONNECT: Why =
     (Reason::NotYet, "connecting running containers comes with a later version", "docker run --network NAME");
 const UNKNOWN: Why = (Reason::EndpointRefused, "the Engine API has no such endpoint", "docker ps");
-const SOCKET: Why =
-    (Reason::EndpointRefused, "attaching over a web socket is refused", "docker run IMAGE (attaches over HTTP)");
+const SOCKET: Why = (
+    Reason::EndpointRefused,
+    "attaching over a web socket is refused",
+    "docker run IMAGE (attaches over HTTP)",
+);
 
 const fn later(message: &'static str) -> Why {
     (Reason::NotYet, message, "")
@@ -346,24 +358,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
     refused("DELETE", "/images/{name}", Changes, later("rmi comes with a later version")),
     refused("POST", "/commit", Changes, COMMIT),
     // ── networks ────────────────────────────────────────────────────────────────────────────────
-    row(
-        "GET",
-        "/networks",
-        &[Grant::Verb(Verb::NetworkLs)],
-        Looks,
-        Whole,
-        Act::NetworkList,
-        NETWORK_LIST,
-    ),
-    row(
-        "GET",
-        "/networks/",
-        &[Grant::Verb(Verb::NetworkLs)],
-        Looks,
-        Whole,
-        Act::NetworkList,
-        NETWORK_LIST,
-    ),
+    row("GET", "/networks", &[Grant::Verb(Verb::NetworkLs)], Looks, Whole, Act::NetworkList, NETWORK_LIST),
+    row("GET", "/networks/", &[Grant::Verb(Verb::NetworkLs)], Looks, Whole, Act::NetworkList, NETWORK_LIST),
     with_body(
         row("POST", "/networks/create", &[Grant::Verb(Verb::Run)], Changes, Whole, Act::NetworkCreate, &[]),
         MIB / 16,
@@ -376,10 +372,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Looks,
         Whole,
         Act::NetworkInspect,
-        &[
-            param("verbose", Never("verbose tells of other hosts")),
-            param("scope", OneOf(&["local"])),
-        ],
+        &[param("verbose", Never("verbose tells of other hosts")), param("scope", OneOf(&["local"]))],
     ),
     row("DELETE", "/networks/{id}", &[OWN], Changes, Whole, Act::NetworkRemove, &[]),
     refused("POST", "/networks/{id}/connect", Changes, CONNECT),
@@ -409,7 +402,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
     refused("DELETE", "/volumes/{name}", Changes, VOLUMES),
     // ── build ───────────────────────────────────────────────────────────────────────────────────
     refused("POST", "/build", Changes, later("build comes with a later version")),
-    refused("POST", "/build/prune", Changes, (Reason::EndpointRefused, "the build cache is not a worker's", "")),
+    refused(
+        "POST",
+        "/build/prune",
+        Changes,
+        (Reason::EndpointRefused, "the build cache is not a worker's", ""),
+    ),
     refused("POST", "/build/cancel", Changes, later("build comes with a later version")),
     refused("POST", "/session", Changes, BUILDKIT),
     refused("POST", "/grpc", Changes, BUILDKIT),
@@ -469,8 +467,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
 
 /// Filters of `ps`. `before` and `since` are left out: they would tell whether a foreign name exists.
 const CONTAINER_FILTERS: &[&str] = &[
-    "ancestor", "exited", "expose", "health", "id", "is-task", "label", "name", "network", "publish", "status",
-    "volume",
+    "ancestor", "exited", "expose", "health", "id", "is-task", "label", "name", "network", "publish",
+    "status", "volume",
 ];
 
 const NETWORK_LIST: &[Param] =
@@ -498,8 +496,13 @@ mod tests {
         );
         assert_eq!(params("GET", "/containers/json").map(|(path, _)| path), Some("/containers/json"));
         for (method, path) in [
-            ("GET", "/containers/x/y/json"), ("GET", "/containers//json"), ("get", "/_ping"), ("GET", "/containers"),
-            ("PATCH", "/_ping"), ("GET", "/Containers/json"), ("GET", "/images//json"),
+            ("GET", "/containers/x/y/json"),
+            ("GET", "/containers//json"),
+            ("get", "/_ping"),
+            ("GET", "/containers"),
+            ("PATCH", "/_ping"),
+            ("GET", "/Containers/json"),
+            ("GET", "/images//json"),
         ] {
             assert!(find(method, path).is_none(), "{method} {path}");
         }

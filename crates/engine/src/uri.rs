@@ -4,7 +4,8 @@ use doorward_policy::{Reason, Refusal};
 
 /// Decodes `%XX` once. `plus` says whether `+` is a space, as in a query.
 pub(crate) fn decode(text: &str, plus: bool) -> Result<String, Refusal> {
-    let bad = || Refusal::new(Reason::BadEncoding, "the request's path or query is not cleanly percent-encoded");
+    let bad =
+        || Refusal::new(Reason::BadEncoding, "the request's path or query is not cleanly percent-encoded");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -26,7 +27,10 @@ pub(crate) fn encode(text: &str, keep: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         let plain = char::from(byte);
-        if plain.is_ascii_alphanumeric() || "-._~".contains(plain) || (byte.is_ascii() && keep.contains(plain)) {
+        if plain.is_ascii_alphanumeric()
+            || "-._~".contains(plain)
+            || (byte.is_ascii() && keep.contains(plain))
+        {
             out.push(plain);
         } else {
             out.push_str(&format!("%{byte:02X}"));

@@ -1,0 +1,179 @@
+//! Whose an object is, and who may touch it.
+
+use crate::rules::OWNER;
+use crate::{Access, Endpoint, Grant};
+use doorward_policy::{DockerRole, Glob, Policy, Reason, Refusal, Selector, Verb};
+use serde_json::Value;
+
+/// Whose an object is, from a worker's point of view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// This worker's.
+    Own,
+    /// No worker's: the operator made it.
+    Operators,
+    /// Another worker's, or marked in a way that makes no sense.
+    Foreign,
+}
+
+impl Standing {
+    /// By the engine's own labels of the object.
+    pub(crate) fn of(labels: Option<&Value>, worker: &str) -> Standing {
+        match labels.and_then(|labels| labels.get(OWNER)) {
+            None => Standing::Operators,
+            Some(owner) if owner.as_str() == Some(worker) => Standing::Own,
+            Some(_) => Standing::Foreign,
+        }
+    }
+}
+
+/// Whether selectors name an object. A pattern never names an object that a worker owns.
+pub(crate) fn selects(selectors: &[Selector], name: &str, standing: Standing) -> bool {
+    selectors.iter().any(|selector| match (selector, standing) {
+        (Selector::Own, Standing::Own) => true,
+        (Selector::Named(glob), Standing::Operators) => glob.matches(name),
+        _ => false,
+    })
+}
+
+/// The docker tables of a worker's roles.
+pub(crate) fn roles<'p>(policy: &'p Policy, worker: &str) -> impl Iterator<Item = &'p DockerRole> {
+    policy.docker_roles(worker)
+}
+
+/// Which of a role's lists of selectors a kind of object goes by.
+pub(crate) type Selectors = fn(&DockerRole) -> &[Selector];
+
+/// The role and verb by which a worker may use an endpoint on an object; the refusal otherwise. `None`
+/// selectors: on no object in particular.
+pub(crate) fn granted<'p>(
+    policy: &'p Policy,
+    worker: &str,
+    endpoint: &Endpoint,
+    object: Option<(Selectors, &str, Standing)>,
+) -> Result<(&'p DockerRole, Verb), Denied> {
+    let Access::Granted(grants) = endpoint.access else {
+        return Err(Denied::Refused(Refusal::new(
+            Reason::EndpointRefused,
+            "this endpoint is not granted by verbs",
+        )));
+    };
+    let mut later = None;
+    for role in roles(policy, worker) {
+        for grant in grants {
+            match (allows(role, grant, object), verb(grant)) {
+                (true, verb) if verb.in_force() => return Ok((role, verb)),
+                (true, verb) => later = Some(verb),
+                (false, _) => {}
+            }
+        }
+    }
+    if let Some(verb) = later {
+        let message = format!("'{}' comes with a later version", verb.words());
+        return Err(Denied::Refused(Refusal::new(Reason::NotYet, message)));
+    }
+    let visible = object.is_none_or(|(selectors, name, standing)| {
+        standing == Standing::Own
+            || roles(policy, worker).any(|role| selects(selectors(role), name, standing))
+    });
+    match visible {
+        true => Err(Denied::Refused(verb_refused(policy, worker, grants))),
+        false => Err(Denied::Absent),
+    }
+}
+
+/// Why an object may not be used.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    /// With this refusal.
+    Refused(Refusal),
+    /// The worker may not know of it: answered as absent.
+    Absent,
+}
+
+/// Whether any of the worker's roles has any of the verbs at all.
+pub(crate) fn has_verb(policy: &Policy, worker: &str, endpoint: &Endpoint) -> Result<(), Refusal> {
+    let Access::Granted(grants) = endpoint.access else { return Ok(()) };
+    let gives = |role: &DockerRole, verb: Verb| {
+        role.verbs.contains(&verb) || (verb == Verb::Exec && !role.exec.is_empty())
+    };
+    let has = roles(policy, worker).any(|role| grants.iter().any(|grant| gives(role, verb(grant))));
+    if has { Ok(()) } else { Err(verb_refused(policy, worker, grants)) }
+}
+
+fn allows(role: &DockerRole, grant: &Grant, object: Option<(Selectors, &str, Standing)>) -> bool {
+    role.verbs.contains(&verb(grant))
+        && match (grant, object) {
+            (_, None) => true,
+            (Grant::Verb(_), Some((selectors, name, standing))) => selects(selectors(role), name, standing),
+            (Grant::Own(_), Some((_, _, standing))) => standing == Standing::Own,
+        }
+}
+
+fn verb(grant: &Grant) -> Verb {
+    match grant {
+        Grant::Verb(verb) | Grant::Own(verb) => *verb,
+    }
+}
+
+fn verb_refused(policy: &Policy, worker: &str, grants: &[Grant]) -> Refusal {
+    let wanted = match grants.first() {
+        Some(Grant::Verb(verb)) => format!("the verb '{}' is not granted for this", verb.words()),
+        _ => "this is allowed on your own objects alone, with the verb 'run'".to_owned(),
+    };
+    let mut have: Vec<&str> =
+        roles(policy, worker).flat_map(|role| &role.verbs).map(|verb| verb.words()).collect();
+    have.sort_unstable();
+    have.dedup();
+    let have = if have.is_empty() { "no docker verb".to_owned() } else { have.join(", ") };
+    Refusal::new(Reason::VerbNotAllowed, wanted).nearest(have)
+}
+
+/// A container's or network's name without the engine's leading slash.
+pub(crate) fn plain_name(object: &Value) -> &str {
+    let name = object.get("Name").and_then(Value::as_str).unwrap_or_default();
+    name.strip_prefix('/').unwrap_or(name)
+}
+
+/// `[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}`: what the engine takes for a name, an id, or the beginning of one.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.len() <= 255
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// Whether a text is a full id: 64 hex digits.
+pub(crate) fn is_full_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Patterns that name containers, in `containers` and in the exec table.
+pub(crate) fn container_patterns(role: &DockerRole) -> Vec<Glob> {
+    let named = globs(&role.containers);
+    named.into_iter().chain(role.exec.keys().map(|name| Glob(name.clone()))).collect()
+}
+
+/// Patterns that name networks.
+pub(crate) fn network_patterns(role: &DockerRole) -> Vec<Glob> {
+    globs(&role.networks)
+}
+
+fn globs(selectors: &[Selector]) -> Vec<Glob> {
+    let named = selectors.iter().filter_map(|selector| match selector {
+        Selector::Named(glob) => Some(glob.clone()),
+        Selector::Own => None,
+    });
+    named.collect()
+}
+
+/// The role's `containers`.
+pub(crate) const CONTAINERS: Selectors = |role| &role.containers;
+/// The role's `networks`.
+pub(crate) const NETWORKS: Selectors = |role| &role.networks;
+/// The role's `volumes`.
+pub(crate) const VOLUMES: Selectors = |role| &role.volumes;
+
+/// Whether a network of the engine itself may be seen: `none` always, `bridge` with egress.
+pub(crate) fn builtin_network(role: &DockerRole, name: &str) -> bool {
+    name == "none" || (name == "bridge" && role.egress)
+}

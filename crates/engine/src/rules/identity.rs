@@ -1,0 +1,171 @@
+//! User, image, labels, standard input and folders.
+
+use super::{Mode, Wish, flag, listed, not_allowed, text};
+use doorward_policy::{Reason, Refusal, Users};
+use serde_json::{Map, Value, json};
+
+type Made = Result<Option<Value>, Refusal>;
+
+/// The label that says whose an object is.
+pub(crate) const OWNER: &str = "doorward.worker";
+/// The label that says which image name was asked for.
+pub(crate) const IMAGE: &str = "doorward.image";
+
+/// Beginnings of labels that mean something to doorward or to tools that act on labels, in lower case.
+pub(crate) const TAKEN_LABELS: &[(&str, &str)] = &[
+    ("doorward.", "says whose an object is"),
+    ("com.docker.", "is compose's and the engine's"),
+    ("com.centurylinklabs.", "is watchtower's"),
+    ("com.github.", "is companion containers'"),
+    ("traefik.", "routes traffic"),
+    ("caddy", "routes traffic"),
+    ("ofelia.", "runs scheduled commands"),
+    ("deck-chores.", "runs scheduled commands"),
+    ("chadburn.", "runs scheduled commands"),
+    ("swarm.cronjob.", "runs scheduled commands"),
+    ("docker-volume-backup.", "runs commands at backups"),
+    ("autoheal", "restarts containers"),
+    ("deunhealth.", "restarts containers"),
+    ("diun.", "watches images"),
+    ("wud.", "updates containers"),
+    ("dockcheck.", "updates containers"),
+    ("ouroboros.", "updates containers"),
+    ("shepherd.", "updates containers"),
+    ("sablier.", "starts and stops containers"),
+    ("lazytainer.", "starts and stops containers"),
+    ("io.portainer.", "is portainer's"),
+    ("portainer.", "is portainer's"),
+    ("io.balena.", "is balena's"),
+    ("io.rancher.", "is rancher's"),
+    ("io.kubernetes.", "is kubernetes'"),
+    ("io.containers.", "is podman's"),
+    ("socket-proxy.", "grants rights"),
+    ("socketproxy.", "grants rights"),
+    ("tsdproxy.", "routes traffic"),
+    ("tailscale.", "routes traffic"),
+    ("cloudflare.", "routes traffic"),
+    ("dockflare.", "routes traffic"),
+    ("swag", "routes traffic"),
+    ("sozu.", "routes traffic"),
+    ("nginx", "routes traffic"),
+    ("haproxy.", "routes traffic"),
+    ("easyhaproxy.", "routes traffic"),
+    ("tinyauth.", "grants access"),
+    ("authelia.", "grants access"),
+    ("kuma.", "is a monitor's"),
+    ("homepage.", "is a dashboard's"),
+    ("glance.", "is a dashboard's"),
+    ("homarr.", "is a dashboard's"),
+    ("prometheus", "is a monitor's"),
+    ("logging", "steers log collectors"),
+    ("co.elastic.", "steers log collectors"),
+    ("fluentd.", "steers log collectors"),
+];
+
+/// `User`: what will run, also when the image says it.
+pub(crate) fn user(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let asked = text(given);
+    let effective = if asked.is_empty() { wish.image_text("User").unwrap_or_default() } else { asked };
+    match &wish.role.run.users {
+        Users::Only(users) if !users.iter().any(|user| user == effective) => {
+            let message = match asked {
+                "" if effective.is_empty() => "the image runs as root, which is not in the role's users",
+                "" => "the image's own user is not in the role's users",
+                _ => "this user is not in the role's users",
+            };
+            Err(not_allowed(message).nearest(format!("--user {}", listed(users, "(none)"))))
+        }
+        _ => Ok((!asked.is_empty()).then(|| json!(asked))),
+    }
+}
+
+/// `AttachStdin`, `OpenStdin`, `StdinOnce`.
+pub(crate) fn stdin(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    match (flag(given), wish.role.run.stdin) {
+        (true, false) => Err(not_allowed("no standard input may be given to containers (stdin = false)")
+            .nearest("docker run without -i")),
+        (on, _) => Ok(on.then_some(Value::Bool(true))),
+    }
+}
+
+/// `Image`: the id of what the name was resolved to. The name itself is judged before.
+pub(crate) fn image(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    match wish.mode {
+        Mode::New => Ok(wish.image.and_then(|image| image.get("Id")).cloned().or_else(|| given.cloned())),
+        Mode::Own | Mode::Operator => Ok(given.cloned()),
+    }
+}
+
+/// `WorkingDir`: absolute and clean, and not under `/proc`, where a file descriptor of the runtime may lead
+/// to the host (CVE-2024-21626).
+pub(crate) fn working_dir(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let asked = text(given);
+    for path in [asked, wish.image_text("WorkingDir").unwrap_or_default()] {
+        let clean = path.is_empty() || path == "/" || crate::uri::is_clean(path.trim_end_matches('/'));
+        if !clean || path == "/proc" || path.starts_with("/proc/") {
+            return Err(not_allowed("the working folder must be an absolute, clean path outside /proc")
+                .nearest("--workdir /tmp"));
+        }
+    }
+    Ok((!asked.is_empty()).then(|| json!(asked)))
+}
+
+/// `Labels`: free ones, and the worker's stamp, which it can neither set nor drop nor inherit.
+pub(crate) fn labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    if wish.mode != Mode::New {
+        return Ok(given.cloned());
+    }
+    let inherited = wish.image.and_then(|image| image.get("Config")).and_then(|config| config.get("Labels"));
+    for (labels, whose) in [(given, "the label"), (inherited, "the image's label")] {
+        for name in labels.and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+            if let Some((start, why)) = taken(name) {
+                return Err(not_allowed(format!(
+                    "{whose} '{}' is not allowed: {start}… {why}",
+                    crate::query::shown(name)
+                ))
+                .nearest("labels of your own, like purpose=bench"));
+            }
+        }
+    }
+    let mut labels = given.and_then(Value::as_object).cloned().unwrap_or_default();
+    labels.insert(OWNER.into(), json!(wish.worker));
+    let asked = text(wish.body.get("Image"));
+    if !asked.is_empty() {
+        let name = crate::image_name::ImageName::read(asked).map(|name| name.familiar());
+        labels.insert(IMAGE.into(), json!(name.unwrap_or_else(|| asked.to_owned())));
+    }
+    Ok(Some(labels.into()))
+}
+
+fn taken(label: &str) -> Option<&'static (&'static str, &'static str)> {
+    let label = label.to_lowercase();
+    TAKEN_LABELS.iter().find(|(start, _)| label.starts_with(start))
+}
+
+/// Whether a name for a new object may be taken: not when it could be meant as an id, or when a pattern in
+/// another worker's roles would name it and none of this worker's does.
+pub(crate) fn free_name(
+    wish: &Wish<'_>,
+    name: &str,
+    patterns: fn(&doorward_policy::DockerRole) -> Vec<doorward_policy::Glob>,
+) -> Result<(), Refusal> {
+    let refuse = |why: &str| {
+        Err(Refusal::new(Reason::NameNotAllowed, why).nearest(format!("a name like {}-1", wish.worker)))
+    };
+    if !crate::objects::is_name(name) {
+        return refuse("a name is letters, digits, '_', '.' and '-', and begins with a letter or digit");
+    }
+    let hex = name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hex && (name.len() >= 12 || name.bytes().all(|byte| byte.is_ascii_digit())) {
+        return refuse("this name could be taken for an id");
+    }
+    let names = |worker: &str| {
+        crate::objects::roles(wish.policy, worker)
+            .any(|role| patterns(role).iter().any(|glob| glob.matches(name)))
+    };
+    let others = wish.policy.workers.keys().filter(|worker| worker.as_str() != wish.worker);
+    if !names(wish.worker) && others.into_iter().any(|worker| names(worker)) {
+        return refuse("this name is kept for others");
+    }
+    Ok(())
+}

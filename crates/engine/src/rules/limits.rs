@@ -1,0 +1,143 @@
+//! Memory, processors, processes, limits, restarts and logs.
+
+use super::{Mode, Wish, int, list, listed, not_allowed, text};
+use doorward_policy::Refusal;
+use serde_json::{Value, json};
+
+type Made = Result<Option<Value>, Refusal>;
+
+/// `Memory`, bytes; nothing asked is the cap.
+pub(crate) fn memory(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    capped(int(given), wish.role.run.memory, "memory", "--memory")
+}
+
+/// `MemorySwap`: always equal to `Memory`, so that the cap cannot be swapped away.
+pub(crate) fn memory_swap(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let memory = memory(wish, wish.host("Memory"))?;
+    match (given.map(|given| int(Some(given))), &memory) {
+        (None | Some(0), _) => Ok(memory),
+        (Some(asked), Some(memory)) if asked == int(Some(memory)) => Ok(given.cloned()),
+        _ => Err(not_allowed("swap is not given: MemorySwap must equal Memory")
+            .nearest("--memory-swap left out, or equal to --memory")),
+    }
+}
+
+/// `MemoryReservation`, bytes, at most the memory.
+pub(crate) fn memory_reservation(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    match (int(given), memory(wish, wish.host("Memory"))?) {
+        (asked, Some(memory)) if asked > int(Some(&memory)) => {
+            Err(not_allowed("more memory is reserved than the container may have")
+                .nearest(format!("at most {} bytes", int(Some(&memory)))))
+        }
+        (0, _) => Ok(None),
+        (asked, _) => Ok(Some(json!(asked))),
+    }
+}
+
+/// `NanoCpus`; nothing asked is the cap.
+pub(crate) fn nano_cpus(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    capped(int(given), wish.role.run.nano_cpus, "nano-CPUs", "--cpus")
+}
+
+/// `PidsLimit`; 0 and -1 are unlimited and so the cap.
+pub(crate) fn pids(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    capped(int(given).max(0), wish.role.run.pids, "processes", "--pids-limit")
+}
+
+/// `ShmSize`, bytes; nothing asked is the cap. Without a cap, up to the engine's own 64 MiB.
+pub(crate) fn shm(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    match (int(given), wish.role.run.shm) {
+        (0, None) => Ok(None),
+        (asked, cap) => capped(asked, Some(cap.unwrap_or(64 << 20)), "bytes of shared memory", "--shm-size"),
+    }
+}
+
+/// `Ulimits`: each within the role's cap of that name; -1 is unlimited.
+pub(crate) fn ulimits(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let caps = &wish.role.run.ulimits;
+    for limit in list(given) {
+        let name = text(limit.get("Name"));
+        let within = |value: i64| caps.get(name).is_some_and(|cap| *cap == -1 || (0..=*cap).contains(&value));
+        if !within(int(limit.get("Soft"))) || !within(int(limit.get("Hard"))) {
+            let allowed = caps.iter().map(|(name, cap)| format!("{name}={cap}"));
+            return Err(not_allowed("this ulimit is not in the role's ulimits, or beyond them")
+                .nearest(listed(allowed, "no --ulimit")));
+        }
+    }
+    Ok(given.filter(|given| !list(Some(given)).is_empty()).cloned())
+}
+
+/// `RestartPolicy`: `no`, or one of the role's.
+pub(crate) fn restart(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let name = text(given.and_then(|given| given.get("Name")));
+    let count = int(given.and_then(|given| given.get("MaximumRetryCount")));
+    match name {
+        "" | "no" if count == 0 => Ok(Some(json!({"Name": "no", "MaximumRetryCount": 0}))),
+        "on-failure" | "always" | "unless-stopped" if wish.role.run.restart.iter().any(|own| own == name) => {
+            Ok(Some(json!({"Name": name, "MaximumRetryCount": count})))
+        }
+        _ => Err(not_allowed("this restart policy is not in the role's restart")
+            .nearest(format!("--restart {}", listed(&wish.role.run.restart, "no")))),
+    }
+}
+
+/// `LogConfig`: written to files of the engine, with size limits at most.
+pub(crate) fn log_config(_: &Wish<'_>, given: Option<&Value>) -> Made {
+    let Some(given) = given else { return Ok(None) };
+    let options = given.get("Config").and_then(Value::as_object);
+    let known = |name: &str, value: &Value| {
+        let text = value.as_str().unwrap_or_default();
+        let number = text.trim_end_matches(|c: char| "kmgKMG".contains(c));
+        let digits =
+            !number.is_empty() && number.len() <= 9 && number.bytes().all(|byte| byte.is_ascii_digit());
+        match name {
+            "max-size" => digits && text.len() <= number.len().saturating_add(1),
+            "max-file" => digits && number == text,
+            _ => false,
+        }
+    };
+    let options_known = options.is_none_or(|options| options.iter().all(|(name, value)| known(name, value)));
+    if !["", "json-file", "local", "none"].contains(&text(given.get("Type"))) || !options_known {
+        return Err(not_allowed("only logs in the engine's own files are allowed")
+            .nearest("--log-driver json-file with --log-opt max-size=10m, max-file=3"));
+    }
+    Ok((!crate::walk::is_zero(given)).then(|| given.clone()))
+}
+
+/// Nanoseconds of a health check: nothing, or from a second to a day.
+pub(crate) fn health_time(_: &Wish<'_>, given: Option<&Value>) -> Made {
+    const SECOND: i64 = 1_000_000_000;
+    match int(given) {
+        0 => Ok(None),
+        time if (SECOND..=86_400 * SECOND).contains(&time) => Ok(Some(json!(time))),
+        _ => {
+            Err(not_allowed("health check times are from a second to a day").nearest("--health-interval 30s"))
+        }
+    }
+}
+
+/// The asked amount, or the cap when nothing was asked; without a cap, whatever limit was asked.
+fn capped(asked: i64, cap: Option<u64>, what: &str, option: &str) -> Made {
+    let cap = cap.map(|cap| i64::try_from(cap).unwrap_or(i64::MAX));
+    match (asked, cap) {
+        (..0, _) => Err(not_allowed(format!("negative {what} mean no limit, which is not allowed"))),
+        (0, None) => Ok(None),
+        (0, Some(cap)) => Ok(Some(json!(cap))),
+        (asked, Some(cap)) if asked > cap => Err(not_allowed(format!("more {what} than the role allows"))
+            .nearest(format!("{option} of at most {cap} (the role's cap)"))),
+        (asked, _) => Ok(Some(json!(asked))),
+    }
+}
+
+/// A limit of the role on how many: `count` containers at one time.
+pub(crate) fn within_count(wish: &Wish<'_>, have: usize) -> Result<(), Refusal> {
+    let most = wish.role.run.count.and_then(|count| usize::try_from(count).ok());
+    match most {
+        Some(most) if have >= most && wish.mode == Mode::New => Err(Refusal::new(
+            doorward_policy::Reason::QuotaReached,
+            format!("this worker already has {have} containers, of {most} allowed"),
+        )
+        .nearest("docker rm a container that is no longer needed")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,303 @@
+//! Binds, mounts, volumes, tmpfs.
+
+use super::{Mode, Wish, flag, int, list, not_allowed, text};
+use crate::objects::{self, Standing};
+use crate::{Lookup, uri, walk};
+use doorward_policy::{Reason, Refusal};
+use serde_json::{Map, Value, json};
+
+type Made = Result<Option<Value>, Refusal>;
+
+/// `Binds`: `host:at[:options]` as the role's `binds` say, or a volume that the worker may use.
+pub(crate) fn binds(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let mut made = Vec::new();
+    for (n, bind) in list(given).iter().enumerate() {
+        let bind = one_bind(wish, text(Some(bind)))
+            .map_err(|refusal| refusal.path(format!("HostConfig.Binds[{n}]")))?;
+        made.push(json!(bind));
+    }
+    Ok((!made.is_empty()).then(|| made.into()))
+}
+
+fn one_bind(wish: &Wish<'_>, bind: &str) -> Result<String, Refusal> {
+    let mut words = bind.split(':');
+    let (Some(source), Some(target), options, None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(
+            not_allowed("a bind is written SOURCE:TARGET or SOURCE:TARGET:ro").nearest(allowed_binds(wish))
+        );
+    };
+    let mut read_only = false;
+    let mut no_copy = false;
+    for option in options.unwrap_or("rw").split(',') {
+        match option {
+            "ro" => read_only = true,
+            "rw" | "private" | "rprivate" => {}
+            "nocopy" => no_copy = true,
+            _ => {
+                return Err(not_allowed("only the mount options ro, rw and nocopy are allowed").nearest("ro"));
+            }
+        }
+    }
+    let mode = if read_only { "ro" } else { "rw" };
+    if is_host(source) {
+        host_bind(wish, source, target, read_only)?;
+        return Ok(format!("{source}:{target}:{mode}"));
+    }
+    good_target(target)?;
+    volume(wish, source)?;
+    Ok(format!("{source}:{target}:{mode}{}", if no_copy { ",nocopy" } else { "" }))
+}
+
+/// `Mounts`: the same by the longer spelling.
+pub(crate) fn mounts(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let mut made = Vec::new();
+    for (n, mount) in list(given).iter().enumerate() {
+        let path = format!("HostConfig.Mounts[{n}]");
+        let parts = walk::judge_fields(
+            crate::fields::MOUNT,
+            Some(mount),
+            &Wish { mode: part_mode(wish), ..*wish },
+            &path,
+        )?;
+        let one = one_mount(wish, &parts).map_err(|refusal| match refusal.path {
+            Some(_) => refusal,
+            None => refusal.path(&path),
+        })?;
+        made.push(one);
+    }
+    Ok((!made.is_empty()).then(|| made.into()))
+}
+
+/// Parts of a value are judged as new: the whole value is compared afterwards.
+fn part_mode(wish: &Wish<'_>) -> Mode {
+    match wish.mode {
+        Mode::Own => Mode::New,
+        other => other,
+    }
+}
+
+fn one_mount(wish: &Wish<'_>, mount: &Value) -> Result<Value, Refusal> {
+    let (kind, source, target) =
+        (text(mount.get("Type")), text(mount.get("Source")), text(mount.get("Target")));
+    let read_only = flag(mount.get("ReadOnly"));
+    if !["", "default", "consistent", "cached", "delegated"].contains(&text(mount.get("Consistency"))) {
+        return Err(not_allowed("this consistency is not known"));
+    }
+    let mut made = Map::new();
+    made.insert("Type".into(), json!(kind));
+    made.insert("Target".into(), json!(target));
+    if read_only {
+        made.insert("ReadOnly".into(), json!(true));
+    }
+    let mut keep = |name: &str, value: Option<&Value>| {
+        if let Some(value) = value {
+            made.insert(name.to_owned(), value.clone());
+        }
+    };
+    match kind {
+        "bind" => {
+            host_bind(wish, source, target, read_only)?;
+            keep("Source", mount.get("Source"));
+            keep("BindOptions", mount.get("BindOptions"));
+        }
+        "volume" => {
+            good_target(target)?;
+            if !source.is_empty() {
+                volume(wish, source)?;
+                keep("Source", mount.get("Source"));
+            }
+            keep("VolumeOptions", mount.get("VolumeOptions"));
+        }
+        "tmpfs" if source.is_empty() => {
+            good_target(target)?;
+            let options = mount.get("TmpfsOptions");
+            let size = tmpfs_size(wish, int(options.and_then(|options| options.get("SizeBytes"))))?;
+            let mut own = Map::from_iter([("SizeBytes".to_owned(), json!(size))]);
+            if let Some(mode) = options.and_then(|options| options.get("Mode")) {
+                own.insert("Mode".into(), mode.clone());
+            }
+            keep("TmpfsOptions", Some(&own.into()));
+        }
+        _ => {
+            return Err(not_allowed("only mounts of type volume, tmpfs and bind are known here")
+                .nearest("--mount type=volume,dst=/data"));
+        }
+    }
+    Ok(made.into())
+}
+
+/// `Tmpfs`: path to options; sized within the role's `tmpfs`.
+pub(crate) fn tmpfs(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let mut made = Map::new();
+    for (target, options) in given.and_then(Value::as_object).into_iter().flatten() {
+        good_target(target)?;
+        let (asked, rest) = tmpfs_options(text(Some(options)))?;
+        let size = tmpfs_size(wish, asked)?;
+        let words = std::iter::once(format!("size={size}")).chain(rest).collect::<Vec<_>>();
+        made.insert(target.clone(), json!(words.join(",")));
+    }
+    Ok((!made.is_empty()).then(|| made.into()))
+}
+
+/// The size in bytes (0: none said) and the other options.
+fn tmpfs_options(options: &str) -> Result<(i64, Vec<String>), Refusal> {
+    let refuse = || {
+        not_allowed("only these tmpfs options are allowed")
+            .nearest("size=64m, mode=1777, ro, noexec, nosuid, nodev")
+    };
+    let mut size = 0;
+    let mut rest = Vec::new();
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option.split_once('=') {
+            Some(("size", text)) if size == 0 => size = bytes(text).ok_or_else(refuse)?,
+            Some(("mode", mode))
+                if (3..=4).contains(&mode.len()) && mode.bytes().all(|b| matches!(b, b'0'..=b'7')) =>
+            {
+                rest.push(option.to_owned());
+            }
+            None if ["ro", "noexec", "nosuid", "nodev"].contains(&option) => rest.push(option.to_owned()),
+            None if option == "rw" => {}
+            _ => return Err(refuse()),
+        }
+    }
+    Ok((size, rest))
+}
+
+/// `64m`, `1g`, `65536`: bytes; more than zero.
+fn bytes(text: &str) -> Option<i64> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'k' | b'K' => (text.get(..text.len().checked_sub(1)?)?, 1 << 10),
+        b'm' | b'M' => (text.get(..text.len().checked_sub(1)?)?, 1 << 20),
+        b'g' | b'G' => (text.get(..text.len().checked_sub(1)?)?, 1_i64 << 30),
+        _ => (text, 1),
+    };
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse::<i64>().ok()?.checked_mul(unit)).flatten().filter(|bytes| *bytes > 0)
+}
+
+/// The bytes of one tmpfs. All of a container's together stay within the cap; one that says none gets it all,
+/// so that it must be the only one.
+fn tmpfs_size(wish: &Wish<'_>, asked: i64) -> Result<i64, Refusal> {
+    let Some(cap) = wish.role.run.tmpfs.map(|cap| i64::try_from(cap).unwrap_or(i64::MAX)) else {
+        return Err(not_allowed("the role allows no tmpfs").nearest("an anonymous volume: -v /data"));
+    };
+    let in_map = wish.host("Tmpfs").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let in_map = in_map.map(|options| tmpfs_options(text(Some(options))).map_or(0, |(size, _)| size));
+    let in_list = list(wish.host("Mounts")).iter().filter(|mount| text(mount.get("Type")) == "tmpfs");
+    let in_list =
+        in_list.map(|mount| int(mount.get("TmpfsOptions").and_then(|options| options.get("SizeBytes"))));
+    let sized = |size: i64| if size == 0 { cap } else { size };
+    let total = in_map.chain(in_list).map(sized).fold(0_i64, i64::saturating_add);
+    match wish.mode {
+        Mode::Operator => Ok(asked),
+        _ if total > cap => Err(not_allowed("all tmpfs together are larger than the role's tmpfs")
+            .nearest(format!("sizes that are together at most {cap} bytes"))),
+        _ => Ok(sized(asked)),
+    }
+}
+
+/// `Volumes` of the configuration: anonymous volumes, made by the engine's local driver.
+pub(crate) fn anonymous_volumes(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let inherited = wish.image.and_then(|image| image.get("Config")).and_then(|config| config.get("Volumes"));
+    for volumes in [given, inherited] {
+        for target in volumes.and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+            good_target(target)?;
+        }
+    }
+    Ok(given
+        .filter(|given| !walk::is_zero(given) || given.as_object().is_some_and(|map| !map.is_empty()))
+        .cloned())
+}
+
+fn host_bind(wish: &Wish<'_>, source: &str, target: &str, read_only: bool) -> Result<(), Refusal> {
+    let named = wish.role.run.binds.iter().find(|bind| bind.host == source && bind.at == target);
+    match named {
+        Some(bind) if bind.writable || read_only => Ok(()),
+        Some(bind) => Err(not_allowed("this folder may be bound read-only")
+            .nearest(format!("-v {}:{}:ro", bind.host, bind.at))),
+        None => {
+            Err(not_allowed("this bind of a host path is not in the role's binds")
+                .nearest(allowed_binds(wish)))
+        }
+    }
+}
+
+fn allowed_binds(wish: &Wish<'_>) -> String {
+    let binds = wish.role.run.binds.iter();
+    let binds =
+        binds.map(|bind| format!("-v {}:{}{}", bind.host, bind.at, if bind.writable { "" } else { ":ro" }));
+    super::listed(binds, "an anonymous volume: -v /data")
+}
+
+/// Whether a source is a path on the host; the engine takes everything else for a volume's name.
+fn is_host(source: &str) -> bool {
+    source.starts_with(['/', '.', '~', '\\'])
+}
+
+/// A named volume: there, made by the local driver without options, and one that the worker may use.
+fn volume(wish: &Wish<'_>, name: &str) -> Result<(), Refusal> {
+    let refuse = || {
+        Refusal::new(Reason::ObjectNotAllowed, "there is no volume of this name that this worker may use")
+            .nearest("an anonymous volume: -v /data")
+    };
+    if !objects::is_name(name) {
+        return Err(refuse());
+    }
+    if wish.mode == Mode::Operator {
+        return Ok(());
+    }
+    let found = wish.facts.found.get(&Lookup::Volume(name.to_owned())).and_then(Option::as_ref);
+    let volume = found.ok_or_else(refuse)?;
+    let standing = Standing::of(volume.get("Labels"), wish.worker);
+    if !objects::selects(&wish.role.volumes, name, standing) {
+        return Err(refuse());
+    }
+    if text(volume.get("Driver")) != "local"
+        || volume.get("Options").is_some_and(|options| !walk::is_zero(options))
+    {
+        return Err(Refusal::new(
+            Reason::ObjectNotAllowed,
+            "this volume has a driver or options that are not allowed",
+        ));
+    }
+    Ok(())
+}
+
+/// Names of the volumes that a body wants.
+pub(crate) fn named_volumes(body: &Value) -> Vec<String> {
+    let host = body.get("HostConfig");
+    let binds = list(host.and_then(|host| host.get("Binds"))).iter();
+    let binds = binds.filter_map(|bind| text(Some(bind)).split_once(':')).map(|(source, _)| source);
+    let mounts = list(host.and_then(|host| host.get("Mounts"))).iter();
+    let mounts =
+        mounts.filter(|mount| text(mount.get("Type")) == "volume").map(|mount| text(mount.get("Source")));
+    let named = binds.filter(|source| !is_host(source)).chain(mounts);
+    named.filter(|name| objects::is_name(name)).map(str::to_owned).collect()
+}
+
+/// Host paths that a rebuilt body binds.
+pub(crate) fn host_paths(body: &Value) -> Vec<String> {
+    let host = body.get("HostConfig");
+    let binds = list(host.and_then(|host| host.get("Binds"))).iter();
+    let binds = binds.filter_map(|bind| text(Some(bind)).split_once(':')).map(|(source, _)| source);
+    let mounts = list(host.and_then(|host| host.get("Mounts"))).iter();
+    let mounts =
+        mounts.filter(|mount| text(mount.get("Type")) == "bind").map(|mount| text(mount.get("Source")));
+    binds.filter(|source| is_host(source)).chain(mounts).map(str::to_owned).collect()
+}
+
+/// Where something may be mounted: a clean absolute path, not the root nor what the kernel shows.
+fn good_target(target: &str) -> Result<(), Refusal> {
+    const KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
+    let under =
+        |top: &str| target.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match uri::is_clean(target) && !KERNEL.iter().any(|top| under(top)) {
+        true => Ok(()),
+        false => {
+            Err(not_allowed("a mount's target must be a clean absolute path, not /, /proc, /sys or /dev")
+                .nearest("/data"))
+        }
+    }
+}

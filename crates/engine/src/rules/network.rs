@@ -1,0 +1,228 @@
+//! Networks and ports.
+
+use super::{Mode, Wish, flag, list, listed, not_allowed, text};
+use crate::objects::{self, Standing};
+use crate::{ApiVersion, Lookup, fields, walk};
+use doorward_policy::{Reason, Refusal};
+use serde_json::{Map, Value, json};
+
+type Made = Result<Option<Value>, Refusal>;
+
+/// `NetworkMode`: what was not said is no network, or with egress the default bridge. Networks go on by id.
+pub(crate) fn network_mode(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let mode = text(given);
+    let egress = wish.role.egress;
+    match mode {
+        "" | "default" if wish.mode == Mode::New => Ok(Some(json!(if egress { "bridge" } else { "none" }))),
+        "none" => Ok(Some(json!("none"))),
+        "host" => Err(not_allowed("the host's network cannot be shared").nearest(networks(wish))),
+        _ if mode.starts_with("container:") || mode.starts_with("ns:") => {
+            Err(not_allowed("another container's network cannot be shared").nearest(networks(wish)))
+        }
+        _ if wish.mode == Mode::Operator => Ok(None),
+        "bridge" | "default" if egress => Ok(Some(json!(mode))),
+        "bridge" | "default" => {
+            Err(not_allowed("the default bridge leads out, and the role has no egress")
+                .nearest(networks(wish)))
+        }
+        name => network(wish, name).map(|id| Some(json!(id))),
+    }
+}
+
+fn networks(wish: &Wish<'_>) -> String {
+    let egress = if wish.role.egress { ", --network bridge" } else { "" };
+    format!("--network none{egress}, or a network of your own")
+}
+
+/// `EndpointsConfig`: only networks that the worker may use, by id, each once.
+pub(crate) fn endpoints(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    const SEVERAL: ApiVersion = ApiVersion { major: 1, minor: 44 };
+    let mode = network_mode(wish, wish.host("NetworkMode"))?;
+    let mode = text(mode.as_ref());
+    let mut made = Map::new();
+    for (name, endpoint) in given.and_then(Value::as_object).into_iter().flatten() {
+        let path = format!("NetworkingConfig.EndpointsConfig.{}", crate::query::shown(name));
+        let parts = walk::judge_fields(fields::ENDPOINT, Some(endpoint), wish, &path)?;
+        let same_as_mode = match name.as_str() {
+            "default" | "bridge" => mode == "bridge" || (name == "default" && mode == "none"),
+            "none" => mode == "none",
+            _ => false,
+        };
+        if same_as_mode {
+            if !walk::is_zero(&parts) {
+                return Err(not_allowed("this network takes no settings")
+                    .path(path)
+                    .nearest("a network of your own"));
+            }
+            continue;
+        }
+        let id = match name.as_str() {
+            "default" | "bridge" | "none" | "host" => {
+                return Err(not_allowed("this network cannot be joined").path(path).nearest(networks(wish)));
+            }
+            name => network(wish, name).map_err(|refusal| refusal.path(&path))?,
+        };
+        if let Some(endpoint) = endpoint_by_id(&parts, &id).map_err(|refusal| refusal.path(&path))?
+            && made.insert(id, endpoint).is_some()
+        {
+            return Err(not_allowed("a network is named twice").path(path));
+        }
+    }
+    if made.len() > 1 && wish.version < SEVERAL {
+        return Err(not_allowed("before API 1.44 a container is created in one network"));
+    }
+    if !made.is_empty() && !made.contains_key(mode) {
+        return Err(not_allowed("the networks do not include the container's own").nearest("--network NAME"));
+    }
+    Ok((!made.is_empty()).then(|| made.into()))
+}
+
+fn endpoint_by_id(parts: &Value, id: &str) -> Result<Option<Value>, Refusal> {
+    let given = text(parts.get("NetworkID"));
+    if !given.is_empty() && given != id {
+        return Err(not_allowed("the network's id is another network's"));
+    }
+    let mut made = Map::new();
+    let aliases = list(parts.get("Aliases"));
+    if !aliases.iter().all(|alias| objects::is_name(text(Some(alias)))) {
+        return Err(not_allowed("an alias is letters, digits, '_', '.' and '-'"));
+    }
+    if !aliases.is_empty() {
+        made.insert("Aliases".into(), json!(aliases));
+    }
+    Ok(Some(made.into()))
+}
+
+/// The id of a network that the worker may use.
+fn network(wish: &Wish<'_>, name: &str) -> Result<String, Refusal> {
+    let refuse = || {
+        Refusal::new(Reason::ObjectNotAllowed, "there is no network of this name that this worker may use")
+            .nearest(networks(wish))
+    };
+    let found = wish.facts.found.get(&Lookup::Network(name.to_owned())).and_then(Option::as_ref);
+    let network = found.ok_or_else(refuse)?;
+    let standing = Standing::of(network.get("Labels"), wish.worker);
+    let driver = text(network.get("Driver"));
+    let own_name = text(network.get("Name"));
+    let special = ["bridge", "host", "none"].contains(&own_name) || ["host", "null", ""].contains(&driver);
+    let id = text(network.get("Id"));
+    let usable =
+        objects::selects(&wish.role.networks, own_name, standing) && !special && objects::is_full_id(id);
+    let leads_out = !flag(network.get("Internal"));
+    match usable {
+        true if standing == Standing::Own && leads_out && !wish.role.egress => {
+            Err(not_allowed("this network leads out, and the role has no egress").nearest(networks(wish)))
+        }
+        true => Ok(id.to_owned()),
+        false => Err(refuse()),
+    }
+}
+
+/// Names of the networks that a body wants.
+pub(crate) fn named_networks(body: &Value) -> Vec<String> {
+    const SPECIAL: [&str; 5] = ["", "default", "bridge", "none", "host"];
+    let mode = text(body.get("HostConfig").and_then(|host| host.get("NetworkMode")));
+    let endpoints = body.get("NetworkingConfig").and_then(|networking| networking.get("EndpointsConfig"));
+    let endpoints = endpoints.and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str);
+    let named = std::iter::once(mode).chain(endpoints);
+    named.filter(|name| !SPECIAL.contains(name) && objects::is_name(name)).map(str::to_owned).collect()
+}
+
+/// `PortBindings`: an explicit loopback address and one port, both in the role's `ports`.
+pub(crate) fn ports(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let mut made = Map::new();
+    for (port, bindings) in given.and_then(Value::as_object).into_iter().flatten() {
+        let port = container_port(port)?;
+        let mut own = Vec::new();
+        for binding in list(Some(bindings)) {
+            own.push(one_port(wish, text(binding.get("HostIp")), text(binding.get("HostPort")))?);
+        }
+        if !own.is_empty() && made.insert(port, own.into()).is_some() {
+            return Err(not_allowed("a port is published twice"));
+        }
+    }
+    Ok((!made.is_empty()).then(|| made.into()))
+}
+
+fn one_port(wish: &Wish<'_>, address: &str, port: &str) -> Result<Value, Refusal> {
+    let refuse = |why: &str| {
+        let allowed = wish.role.run.ports.iter().map(|range| match range.first == range.last {
+            true => format!("-p {}:{}:PORT", range.address, range.first),
+            false => format!("-p {}:{}..{}:PORT", range.address, range.first, range.last),
+        });
+        Err(not_allowed(why).nearest(listed(allowed, "no -p")))
+    };
+    let Ok(ip) = address.parse::<std::net::IpAddr>() else {
+        return refuse("a port is published on a loopback address that is said: -p 127.0.0.1:HOST:CONTAINER");
+    };
+    let Some(number) = port_number(port) else {
+        return refuse("a port is published on one host port that is said: -p 127.0.0.1:HOST:CONTAINER");
+    };
+    let named = |range: &&doorward_policy::PortRange| {
+        range.address == ip && (range.first..=range.last).contains(&number)
+    };
+    match ip.is_loopback() && wish.role.run.ports.iter().any(|range| named(&range)) {
+        true => Ok(json!({"HostIp": ip.to_string(), "HostPort": number.to_string()})),
+        false => refuse("this address and port are not in the role's ports"),
+    }
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    text.parse::<u16>().ok().filter(|number| *number > 0 && number.to_string() == text)
+}
+
+/// `80/tcp`, or `80` which means it.
+fn container_port(text: &str) -> Result<String, Refusal> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    match port_number(number) {
+        Some(number) if ["tcp", "udp", "sctp"].contains(&protocol) => Ok(format!("{number}/{protocol}")),
+        _ => Err(not_allowed("a container's port is written 80/tcp or 53/udp")),
+    }
+}
+
+/// `ExposedPorts`: no effect by themselves.
+pub(crate) fn exposed_ports(_: &Wish<'_>, given: Option<&Value>) -> Made {
+    let mut made = Map::new();
+    for port in given.and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+        made.insert(container_port(port)?, json!({}));
+    }
+    Ok((!made.is_empty()).then(|| made.into()))
+}
+
+/// `Name` of a new network.
+pub(crate) fn network_name(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    const SPECIAL: [&str; 6] = ["bridge", "default", "host", "none", "ingress", "docker_gwbridge"];
+    let name = text(given);
+    if SPECIAL.contains(&name) {
+        return Err(Refusal::new(Reason::NameNotAllowed, "this name is the engine's")
+            .nearest(format!("a name like {}-1", wish.worker)));
+    }
+    super::free_name(wish, name, objects::network_patterns)?;
+    Ok(Some(json!(name)))
+}
+
+/// `Driver` of a new network: `bridge`.
+pub(crate) fn network_driver(_: &Wish<'_>, given: Option<&Value>) -> Made {
+    match text(given) {
+        "" | "bridge" | "default" => Ok(Some(json!("bridge"))),
+        _ => Err(not_allowed("only bridge networks are allowed").nearest("--driver bridge")),
+    }
+}
+
+/// `Internal`: always, unless the role has egress.
+pub(crate) fn internal(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    Ok(Some(json!(flag(given) || !wish.role.egress)))
+}
+
+/// `EnableIPv4`: on.
+pub(crate) fn ipv4(_: &Wish<'_>, given: Option<&Value>) -> Made {
+    match given {
+        Some(given) if !flag(Some(given)) => Err(not_allowed("networks have IPv4")),
+        _ => Ok(None),
+    }
+}
+
+/// Sent as true whatever came.
+pub(crate) fn always_true(_: &Wish<'_>, _: Option<&Value>) -> Made {
+    Ok(Some(json!(true)))
+}
