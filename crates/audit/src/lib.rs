@@ -7,6 +7,8 @@
 
 mod chain;
 mod clock;
+#[cfg(test)]
+mod failures;
 mod json;
 mod lines;
 mod log;

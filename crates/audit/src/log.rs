@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::json::encode;
 use crate::record::{Entry, Kind};
 use crate::segment::{self, Place, Segment};
-use crate::writer::{AuditError, Checkpointer, Options, Tip};
+use crate::writer::{AuditError, Checkpointer, Faults, Options, Tip};
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, Write};
@@ -35,6 +35,7 @@ pub(crate) struct Log {
     dir: PathBuf,
     directory: File,
     options: Options,
+    faults: Faults,
     clock: Clock,
     end: End,
     /// What is open now.
@@ -63,7 +64,13 @@ struct Failure {
 }
 
 impl Log {
-    pub(crate) fn new(dir: PathBuf, directory: File, options: Options, place: Place) -> io::Result<Log> {
+    pub(crate) fn new(
+        dir: PathBuf,
+        directory: File,
+        options: Options,
+        faults: Faults,
+        place: Place,
+    ) -> io::Result<Log> {
         let end = place.end;
         let (segment, file, length) = match place.segment {
             Some(open) => open,
@@ -78,6 +85,7 @@ impl Log {
             dir,
             directory,
             options,
+            faults,
             clock: Clock::new(),
             end,
             segment,
@@ -141,7 +149,7 @@ impl Log {
 
     fn sync_file(&mut self) -> io::Result<()> {
         self.syncs = self.syncs.saturating_add(1);
-        self.options.faults.before_sync()?;
+        self.faults.before_sync()?;
         rustix::fs::fdatasync(&self.file)?;
         self.synced = self.length;
         self.pending.clear();
@@ -236,7 +244,7 @@ impl Log {
         for item in items {
             end = extend(end, &item.body, &self.clock, &mut lines);
         }
-        if let Err(error) = self.options.faults.before_write().and_then(|()| self.file.write_all(&lines)) {
+        if let Err(error) = self.faults.before_write().and_then(|()| self.file.write_all(&lines)) {
             // Cut back to the last whole line now; if even that fails, `make_ready` does it before the next.
             let _ = self.file.set_len(self.length);
             return Err(Trouble { at: "write", error, replace: false });

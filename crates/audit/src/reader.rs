@@ -93,11 +93,9 @@ impl Reader {
         Follow { reader: self, poll }
     }
 
-    /// The last `count` wanted records; the reader then stands at the end.
-    ///
-    /// # Errors
-    /// None: what cannot be read is among the results.
-    pub fn last(&mut self, count: usize) -> Vec<Result<Shown, ReadError>> {
+    /// The newest `count` wanted records, oldest first, with what cannot be read among them; the reader then
+    /// stands at the end.
+    pub fn newest(&mut self, count: usize) -> Vec<Result<Shown, ReadError>> {
         let mut kept = VecDeque::new();
         for shown in self.by_ref() {
             if kept.len() >= count {

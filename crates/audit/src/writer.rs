@@ -71,13 +71,11 @@ pub struct Options {
     pub queue: usize,
     /// Asked after every batch for a `checkpoint` record. Default: none.
     pub checkpointer: Option<Box<dyn Checkpointer>>,
-    /// Failures that the tests ask for; nothing outside them can.
-    pub(crate) faults: Faults,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { segment_bytes: 64 << 20, queue: 8192, checkpointer: None, faults: Faults::default() }
+        Options { segment_bytes: 64 << 20, queue: 8192, checkpointer: None }
     }
 }
 
@@ -149,6 +147,14 @@ impl Writer {
     /// # Errors
     /// [`AuditError::Folder`], [`AuditError::Exposed`], [`AuditError::Locked`], [`AuditError::Write`].
     pub fn open(dir: &Path, options: Options) -> Result<(Writer, Opened), AuditError> {
+        Writer::open_with(dir, options, Faults::default())
+    }
+
+    pub(crate) fn open_with(
+        dir: &Path,
+        options: Options,
+        faults: Faults,
+    ) -> Result<(Writer, Opened), AuditError> {
         let fail = |path: &Path, source: io::Error| AuditError::Folder {
             path: path.to_owned(),
             source: Arc::new(source),
@@ -158,7 +164,8 @@ impl Writer {
         let place = segment::recover(dir).map_err(|error| fail(dir, error))?;
         let opened = place.opened.clone();
         let queue = options.queue.max(1);
-        let log = Log::new(dir.to_owned(), directory, options, place).map_err(|error| fail(dir, error))?;
+        let log =
+            Log::new(dir.to_owned(), directory, options, faults, place).map_err(|error| fail(dir, error))?;
         let (sender, receiver) = mpsc::sync_channel(queue);
         let writer = Writer { queue: sender, last_seq: Arc::default(), status: Arc::default() };
         let thread = Thread { log, lock, last_seq: writer.last_seq.clone(), status: writer.status.clone() };
