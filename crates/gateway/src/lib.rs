@@ -1,1 +1,24 @@
-//! doorward gateway.
+//! The gateway: talks to workers' sessions, decides on their lines, forwards what the broker runs for them,
+//! and keeps their runs. It holds no privilege: it can only ask the broker, which judges again.
+//!
+//! One thread serves all sessions; a second one owns the disk (see `store`). Built for many small lines:
+//! nothing is started or opened for a line but its two pipes and its output's file.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod command;
+mod conversation;
+mod known;
+mod limits;
+mod line;
+mod operator;
+mod pump;
+mod record;
+mod refuse;
+mod seats;
+mod serve;
+mod session;
+mod store;
+mod words;
+
+pub use serve::{Config, GatewayError, serve};

@@ -1,0 +1,141 @@
+//! What is recorded of a line: before it is answered, in the audit log; and as a row among the runs.
+
+use crate::clock;
+use crate::conversation::Gone;
+use crate::known::Known;
+use crate::refuse;
+use crate::session::{Answer, Session};
+use crate::store::NewRun;
+use base64::Engine;
+use doorward_policy::Refusal;
+use doorward_wire::broker::{Decision, RequestId, ToBroker};
+use serde_json::{Value, json};
+use std::time::Instant;
+
+/// Most bytes of a line that are kept: as long as the longest line that can be read.
+const LONGEST_LINE: usize = 16 * 1024;
+
+/// One line, on its way to an answer.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Names it in the audit log and among the runs.
+    pub(crate) id: RequestId,
+    /// The words, once they could be read.
+    pub(crate) argv: Option<Vec<String>>,
+    /// What it means, as data.
+    pub(crate) operation: Value,
+    /// As typed: bounded, redacted.
+    line: Vec<u8>,
+    clean: bool,
+    started: i64,
+    since: Instant,
+}
+
+impl Request {
+    pub(crate) fn new(known: &Known, line: &[u8]) -> Self {
+        let bounded = line.get(..LONGEST_LINE).unwrap_or(line);
+        let text = String::from_utf8_lossy(bounded);
+        let redacted = known.policy.runs.redact(&text);
+        Request {
+            id: RequestId::new(),
+            argv: None,
+            operation: json!({ "op": "line" }),
+            clean: redacted == text,
+            line: if redacted == text { bounded.to_vec() } else { redacted.into_owned().into_bytes() },
+            started: clock::now(),
+            since: Instant::now(),
+        }
+    }
+
+    /// The row of this run for `worker`. The words are left out when they hold a secret.
+    pub(crate) fn row(&self, known: &Known, worker: &str) -> NewRun {
+        let runs = &known.policy.runs;
+        let argv = self.argv.clone().filter(|argv| {
+            let joined = argv.join(" ");
+            self.clean && runs.redact(&joined) == joined
+        });
+        NewRun {
+            id: self.id.0.clone(),
+            worker: worker.to_owned(),
+            line: String::from_utf8_lossy(&self.line).into_owned(),
+            argv,
+            started: self.started,
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Session {
+    /// Records an answer that changes nothing on the host; the refusal to tell when that is impossible.
+    pub(crate) async fn record_allowed(&mut self, request: &Request, rule: &str) -> Result<(), Refusal> {
+        let decision = Decision { allow: true, rule: Some(rule.to_owned()), reason: None, message: None };
+        self.record(request, decision).await
+    }
+
+    /// Ends the record of [`Session::record_allowed`].
+    pub(crate) fn record_outcome(&self, request: &Request, exit: u8) {
+        // Without a broker there is no record to end.
+        let _ = self.gateway.link.tell(&ToBroker::Outcome {
+            request: request.id.clone(),
+            status: i32::from(exit),
+            millis: request.millis(),
+            bytes: 0,
+            truncated: false,
+            error: None,
+        });
+    }
+
+    /// Records a refusal, in the audit log and then as a row, and tells it. When it cannot be recorded, that
+    /// is what the session is told.
+    pub(crate) async fn refuse(&mut self, request: Request, refusal: Refusal) -> Result<Answer, Gone> {
+        let decision = Decision {
+            allow: false,
+            rule: refusal.rule.clone(),
+            reason: Some(refusal.reason.code().to_owned()),
+            message: Some(refuse::one_line(&refusal.message)),
+        };
+        let told = match self.record(&request, decision).await {
+            Ok(()) => {
+                self.record_outcome(&request, refuse::exit_code(refusal.reason));
+                refusal
+            }
+            Err(unrecorded) => unrecorded,
+        };
+        self.keep_refused(&request, &told).await;
+        self.tell_refusal(&told).await
+    }
+
+    pub(crate) async fn keep_refused(&self, request: &Request, refusal: &Refusal) {
+        if self.asker.worker.is_empty() {
+            return;
+        }
+        let row = request.row(&self.known, &self.asker.worker);
+        let message = refuse::one_line(&refusal.message);
+        let reason = refusal.reason.code().to_owned();
+        self.gateway.store.refused(row, refusal.rule.clone(), reason, message).await;
+    }
+
+    async fn record(&mut self, request: &Request, decision: Decision) -> Result<(), Refusal> {
+        let line_base64 = match &request.argv {
+            Some(_) => None,
+            None if request.line.is_empty() => None,
+            None => Some(base64::engine::general_purpose::STANDARD.encode(&request.line)),
+        };
+        let message = ToBroker::Intent {
+            request: request.id.clone(),
+            asker: self.asker.clone(),
+            policy: self.known.policy.hash.0.clone(),
+            decision,
+            operation: request.operation.clone(),
+            argv: request.argv.clone(),
+            line_base64,
+            http: None,
+            objects: Vec::new(),
+            durable: false,
+        };
+        self.gateway.link.intent(request.id.clone(), message).await.map(drop).map_err(refuse::by_broker)
+    }
+}

@@ -1,0 +1,89 @@
+//! What a session is told when something is not done: one or two lines on stderr, and an exit code.
+
+use doorward_policy::{Reason, Refusal};
+use doorward_wire::client::LinkError;
+
+/// Doorward refused.
+pub(crate) const REFUSED: u8 = 126;
+/// Doorward itself failed.
+pub(crate) const FAILED: u8 = 125;
+/// The deadline ended it.
+pub(crate) const DEADLINE: u8 = 124;
+
+/// Reasons that are no decision about the request but a failure of doorward. Everything else, also that
+/// the audit log cannot be written, is a refusal.
+const FAILURES: &[Reason] =
+    &[Reason::BrokerUnavailable, Reason::GatewayUnavailable, Reason::SpawnFailed, Reason::Internal];
+
+/// The exit code that goes with a reason.
+pub(crate) fn exit_code(reason: Reason) -> u8 {
+    if FAILURES.contains(&reason) { FAILED } else { REFUSED }
+}
+
+/// The lines for stderr. Control characters of what is repeated to the asker do not reach a terminal.
+pub(crate) fn lines(refusal: &Refusal) -> String {
+    let place = refusal.path.as_deref().map(|path| format!(" [{path}]")).unwrap_or_default();
+    let mut text = format!("doorward: refused ({}): {}{place}\n", refusal.reason, one_line(&refusal.message));
+    if let Some(nearest) = &refusal.nearest {
+        text.push_str(&format!("doorward: allowed: {}\n", one_line(nearest)));
+    }
+    text
+}
+
+/// What the broker's answer means for the asker.
+pub(crate) fn by_broker(error: LinkError) -> Refusal {
+    match error {
+        LinkError::Gone => Refusal::new(
+            Reason::BrokerUnavailable,
+            "the service that runs and records commands is not there, so nothing was done",
+        )
+        .nearest("try again in a few seconds; if it stays so, tell the operator"),
+        LinkError::Refused { reason, message } => {
+            let known = Reason::ALL.iter().copied().find(|known| known.code() == reason);
+            Refusal::new(known.unwrap_or(Reason::Internal), message)
+        }
+    }
+}
+
+/// `text` on one line, with its control characters escaped.
+pub(crate) fn one_line(text: &str) -> String {
+    if !text.chars().any(needs_escape) {
+        return text.to_owned();
+    }
+    text.chars()
+        .map(|c| if needs_escape(c) { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}
+
+/// Controls, and characters that change the order in which others are shown.
+fn needs_escape(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_the_reason_the_place_and_what_is_allowed() {
+        let refusal =
+            Refusal::new(Reason::NotInPolicy, "no rule allows 'x\u{1b}[2J'").path("word 2").nearest("y");
+        assert_eq!(
+            lines(&refusal),
+            "doorward: refused (not_in_policy): no rule allows 'x\\u{1b}[2J' [word 2]\ndoorward: allowed: y\n"
+        );
+    }
+
+    #[test]
+    fn what_fails_in_doorward_is_told_apart_from_what_is_refused() {
+        let codes: Vec<_> = Reason::ALL.iter().filter(|reason| exit_code(**reason) == FAILED).collect();
+        assert_eq!(codes.len(), FAILURES.len());
+        assert_eq!(exit_code(Reason::AuditUnavailable), REFUSED);
+    }
+
+    #[test]
+    fn a_broker_that_answers_with_an_unknown_reason_has_failed() {
+        let refusal = by_broker(LinkError::Refused { reason: "?".into(), message: "m".into() });
+        assert_eq!(refusal.reason, Reason::Internal);
+    }
+}

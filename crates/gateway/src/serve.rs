@@ -1,0 +1,190 @@
+//! The service: the connection to the broker, the listening socket it gives, and a task for each session.
+
+use crate::known::Known;
+use crate::limits::Counts;
+use crate::refuse;
+use crate::seats::Seats;
+use crate::session;
+use crate::store::Store;
+use doorward_policy::{Reason, Refusal};
+use doorward_wire::broker::{FromBroker, Service};
+use doorward_wire::client::{BrokerLink, LinkEvent};
+use doorward_wire::session::ToSession;
+use std::cell::RefCell;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Where the gateway finds its things.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The broker's socket.
+    pub broker_sock: PathBuf,
+    /// Folder for `runs.db` and `runs/`; the gateway's account can write to it.
+    pub state_dir: PathBuf,
+}
+
+/// Why the service ended.
+#[derive(Debug)]
+pub enum GatewayError {
+    /// The thread for the runs could not be made.
+    Thread(std::io::Error),
+    /// The task that keeps the broker's connection ended.
+    Link,
+}
+
+impl std::fmt::Display for GatewayError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            GatewayError::Thread(error) => write!(f, "no thread for the runs: {error}"),
+            GatewayError::Link => f.write_str("the connection to the broker is no longer kept"),
+        }
+    }
+}
+
+impl std::error::Error for GatewayError {}
+
+/// How long the gateway waits for sessions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    /// For a session's first frames.
+    pub(crate) first_frames: Duration,
+    /// For a session that does not read, once nothing but it is waited for.
+    pub(crate) stalled: Duration,
+    /// For the end of a pipe after its command ended: a process that got away may hold it open.
+    pub(crate) linger: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            first_frames: Duration::from_secs(10),
+            stalled: Duration::from_secs(60),
+            linger: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What all sessions share.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) link: BrokerLink,
+    pub(crate) store: Store,
+    pub(crate) counts: Counts,
+    pub(crate) timing: Timing,
+    pub(crate) since: Instant,
+    known: RefCell<Option<Rc<Known>>>,
+    seats: Rc<Seats>,
+}
+
+/// Serves sessions until the process ends. Runs on a current-thread runtime. When the broker is gone,
+/// sessions are told so, and it is looked for in the background.
+///
+/// # Errors
+/// When the service cannot start.
+pub async fn serve(config: Config) -> Result<(), GatewayError> {
+    serve_with(config, Timing::default()).await
+}
+
+pub(crate) async fn serve_with(config: Config, timing: Timing) -> Result<(), GatewayError> {
+    tokio::task::LocalSet::new().run_until(serve_sessions(config, timing)).await
+}
+
+async fn serve_sessions(config: Config, timing: Timing) -> Result<(), GatewayError> {
+    let store = Store::start(&config.state_dir).map_err(GatewayError::Thread)?;
+    let (link, mut events) = BrokerLink::start(config.broker_sock, Service::Gateway);
+    let gateway = Rc::new(Gateway {
+        link,
+        store,
+        counts: Counts::default(),
+        timing,
+        since: Instant::now(),
+        known: RefCell::new(None),
+        seats: Rc::default(),
+    });
+    let mut listener = None;
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                None => return Err(GatewayError::Link),
+                Some(event) => gateway.on_link(event, &mut listener),
+            },
+            stream = accept(listener.as_ref()) => gateway.admit(stream),
+        }
+    }
+}
+
+/// The next connection; waits for ever without a listener.
+async fn accept(listener: Option<&UnixListener>) -> UnixStream {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            // Out of descriptors, most likely: sessions that end give some back.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+impl Gateway {
+    fn on_link(self: &Rc<Self>, event: LinkEvent, listener: &mut Option<UnixListener>) {
+        match event {
+            LinkEvent::Welcome(welcome, fds) => match take_welcome(*welcome, fds) {
+                Ok((known, new)) => {
+                    self.known.replace(Some(Rc::new(known)));
+                    if let Some(old) = listener.replace(new) {
+                        self.admit_rest(old);
+                    }
+                }
+                Err(message) => eprintln!("doorward gateway: {message}"),
+            },
+            LinkEvent::Unwelcome(message) => eprintln!("doorward gateway: the broker says: {message}"),
+            LinkEvent::Lost => eprintln!("doorward gateway: no connection to the broker; trying again"),
+        }
+    }
+
+    /// Sessions that came to the socket that is being replaced are served all the same.
+    fn admit_rest(self: &Rc<Self>, old: UnixListener) {
+        let Ok(old) = old.into_std() else { return };
+        while let Ok((stream, _)) = old.accept() {
+            let waiting = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+            if let Ok(stream) = waiting {
+                self.admit(stream);
+            }
+        }
+    }
+
+    fn admit(self: &Rc<Self>, stream: UnixStream) {
+        let (Ok(peer), Some(known)) = (stream.peer_cred(), self.known.borrow().clone()) else { return };
+        let Some(seat) = self.seats.take(peer.uid()) else {
+            turn_away(&stream);
+            return;
+        };
+        let gateway = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            session::serve(gateway, known, stream, peer.uid()).await;
+            drop(seat);
+        });
+    }
+}
+
+/// Answers without a task, since there may be no end of such connections; what does not fit is not sent.
+fn turn_away(stream: &UnixStream) {
+    let refusal =
+        Refusal::new(Reason::RateLimited, "too many connections at one time").nearest("try again later");
+    let mut answer = ToSession::Stderr(refuse::lines(&refusal).into_bytes()).encode();
+    answer.extend(ToSession::Exit(refuse::REFUSED).encode());
+    let _ = stream.try_write(&answer);
+}
+
+fn take_welcome(welcome: FromBroker, fds: Vec<OwnedFd>) -> Result<(Known, UnixListener), String> {
+    let known = Known::from_welcome(welcome)?;
+    let fd = fds.into_iter().next().ok_or("the broker's welcome came without the listening socket")?;
+    let listener = std::os::unix::net::UnixListener::from(fd);
+    listener.set_nonblocking(true).map_err(|error| format!("the listening socket: {error}"))?;
+    let listener =
+        UnixListener::from_std(listener).map_err(|error| format!("the listening socket: {error}"))?;
+    Ok((known, listener))
+}

@@ -1,0 +1,208 @@
+//! The table of runs, in SQLite. Times are milliseconds since 1970.
+
+use super::{Ended, Found, NewRun, Row, Scope, State};
+use rusqlite::{Connection, OptionalExtension, Result, params};
+use std::path::Path;
+use std::time::Duration;
+
+/// Each entry brings a database of the version before (`user_version`, the entry's place) to the next.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE runs (
+        id TEXT PRIMARY KEY,            -- 26 characters, ULID form
+        worker TEXT NOT NULL,
+        line TEXT NOT NULL,             -- as typed, redacted
+        argv TEXT,                      -- JSON array; NULL when it could not be read or held a secret
+        state TEXT NOT NULL,            -- running, ended, refused, cut off
+        verdict TEXT NOT NULL,          -- allow, deny
+        rule TEXT,
+        reason TEXT,                    -- code of a refusal
+        message TEXT,
+        exit INTEGER,                   -- as the session was told
+        how TEXT,                       -- exited, signaled, deadline, ...
+        started INTEGER NOT NULL,
+        ended INTEGER,
+        bytes INTEGER NOT NULL DEFAULT 0,
+        truncated INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX runs_of_worker ON runs (worker, started DESC, id DESC);
+    CREATE INDEX runs_by_time ON runs (started DESC, id DESC);
+"];
+
+const COLUMNS: &str =
+    "id, worker, line, state, rule, reason, message, exit, how, started, ended, bytes, truncated";
+
+/// The open database.
+#[derive(Debug)]
+pub(super) struct Db {
+    connection: Connection,
+}
+
+impl Db {
+    /// Opens or makes the database and brings it to this version. Runs that a gateway before this one left
+    /// running are marked cut off at `now`.
+    pub(super) fn open(path: &Path, now: i64) -> Result<Db> {
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(2))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        migrate(&mut connection)?;
+        connection.execute(
+            "UPDATE runs SET state = 'cut off', how = 'gateway_stopped', ended = ?1 WHERE state = 'running'",
+            [now],
+        )?;
+        Ok(Db { connection })
+    }
+
+    pub(super) fn begin(&self, run: &NewRun, rule: &str) -> Result<()> {
+        self.insert(run, State::Running, Some(rule), None, None)
+    }
+
+    pub(super) fn refused(
+        &self,
+        run: &NewRun,
+        rule: Option<&str>,
+        reason: &str,
+        message: &str,
+    ) -> Result<()> {
+        self.insert(run, State::Refused, rule, Some(reason), Some(message))
+    }
+
+    fn insert(
+        &self,
+        run: &NewRun,
+        state: State,
+        rule: Option<&str>,
+        reason: Option<&str>,
+        message: Option<&str>,
+    ) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO runs (id, worker, line, argv, state, verdict, rule, reason, message, exit, started, ended)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?;
+        let refused = state == State::Refused;
+        statement.execute(params![
+            run.id,
+            run.worker,
+            run.line,
+            run.argv.as_ref().and_then(|argv| serde_json::to_string(argv).ok()),
+            state.name(),
+            if refused { "deny" } else { "allow" },
+            rule,
+            reason,
+            message,
+            refused.then_some(crate::refuse::REFUSED),
+            run.started,
+            refused.then_some(run.started),
+        ])?;
+        Ok(())
+    }
+
+    pub(super) fn finish(&self, id: &str, ended: &Ended) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE runs SET state = ?2, verdict = ?3, rule = coalesce(?4, rule), reason = ?5, message = ?6,
+             exit = ?7, how = ?8, ended = ?9, bytes = ?10, truncated = ?11 WHERE id = ?1",
+        )?;
+        statement.execute(params![
+            id,
+            ended.state.name(),
+            if ended.state == State::Refused { "deny" } else { "allow" },
+            ended.rule,
+            ended.reason,
+            ended.message,
+            ended.exit,
+            ended.how,
+            ended.at,
+            i64::try_from(ended.bytes).unwrap_or(i64::MAX),
+            ended.truncated,
+        ])?;
+        Ok(())
+    }
+
+    /// Newest first.
+    pub(super) fn list(&self, scope: &Scope, count: u32) -> Result<Vec<Row>> {
+        let (filter, worker) = filter(scope);
+        let sql =
+            format!("SELECT {COLUMNS} FROM runs WHERE {filter} ORDER BY started DESC, id DESC LIMIT ?2");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        statement.query_map(params![worker, count], row)?.collect()
+    }
+
+    /// By a prefix of the id, in upper case.
+    pub(super) fn find(&self, scope: &Scope, prefix: &str) -> Result<Found> {
+        let (filter, worker) = filter(scope);
+        // Every character of an id sorts before '~'.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM runs WHERE {filter} AND id >= ?2 AND id < ?2 || '~' ORDER BY id LIMIT 2"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query_map(params![worker, prefix], row)?;
+        let first = rows.next().transpose()?;
+        let second = rows.next().transpose()?;
+        Ok(match (first, second) {
+            (None, _) => Found::None,
+            (Some(run), None) => Found::One(Box::new(run)),
+            (Some(_), Some(_)) => Found::Several,
+        })
+    }
+}
+
+/// The condition on the worker, and what stands for `?1` in it.
+fn filter(scope: &Scope) -> (&'static str, &str) {
+    match scope {
+        Scope::Worker(worker) => ("worker = ?1", worker),
+        Scope::All => ("?1 = ''", ""),
+    }
+}
+
+fn row(from: &rusqlite::Row<'_>) -> Result<Row> {
+    Ok(Row {
+        id: from.get(0)?,
+        worker: from.get(1)?,
+        line: from.get(2)?,
+        state: State::named(&from.get::<_, String>(3)?),
+        rule: from.get(4)?,
+        reason: from.get(5)?,
+        message: from.get(6)?,
+        exit: from.get(7)?,
+        how: from.get(8)?,
+        started: from.get(9)?,
+        ended: from.get(10)?,
+        bytes: u64::try_from(from.get::<_, i64>(11)?).unwrap_or(0),
+        truncated: from.get(12)?,
+    })
+}
+
+fn migrate(connection: &mut Connection) -> Result<()> {
+    let version: Option<usize> = connection
+        .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
+        .optional()?
+        .map(|version| usize::try_from(version).unwrap_or(usize::MAX));
+    let version = version.unwrap_or(0);
+    if version > MIGRATIONS.len() {
+        return Err(rusqlite::Error::InvalidParameterName(format!(
+            "runs.db is of version {version}; this program knows {}",
+            MIGRATIONS.len()
+        )));
+    }
+    for (place, sql) in MIGRATIONS.iter().enumerate().skip(version) {
+        let step = connection.transaction()?;
+        step.execute_batch(sql)?;
+        step.pragma_update(None, "user_version", i64::try_from(place.saturating_add(1)).unwrap_or(i64::MAX))?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_a_later_version_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs.db");
+        drop(Db::open(&path, 0).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(Db::open(&path, 0).unwrap_err().to_string().contains("version 99"));
+    }
+}

@@ -1,0 +1,211 @@
+//! A run's saved output: one zstd file of tagged pieces, so that stdout and stderr keep their order.
+//!
+//! Piece: one byte of stream (1 stdout, 2 stderr), `u32` big-endian length, that many bytes. Written as it
+//! comes and read back piece by piece: neither side ever holds a whole output.
+
+use super::redact::LineRedactor;
+use doorward_policy::Runs;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Fast and small enough; text shrinks about fivefold at it.
+const LEVEL: i32 = 1;
+/// Longest piece that is written or read back.
+const LONGEST_PIECE: usize = 256 * 1024;
+/// How much of a running command's output may be missing from its file, in time.
+const FLUSH_EVERY: Duration = Duration::from_secs(2);
+
+/// Which of a command's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    fn tag(self) -> u8 {
+        match self {
+            Stream::Out => 1,
+            Stream::Err => 2,
+        }
+    }
+}
+
+/// Where the output of run `id` is kept.
+pub(super) fn path_of(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!("{id}.zst"))
+}
+
+/// Saves the output of one run, redacted. The file is made with the first byte.
+pub(super) struct OutputWriter {
+    path: PathBuf,
+    encoder: Option<zstd::Encoder<'static, File>>,
+    out: LineRedactor,
+    err: LineRedactor,
+    flushed: Instant,
+}
+
+impl OutputWriter {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let (out, err) = (LineRedactor::default(), LineRedactor::default());
+        OutputWriter { path, encoder: None, out, err, flushed: Instant::now() }
+    }
+
+    pub(super) fn write(&mut self, runs: &Runs, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let mut clean = Vec::with_capacity(bytes.len());
+        match stream {
+            Stream::Out => self.out.push(runs, bytes, &mut clean),
+            Stream::Err => self.err.push(runs, bytes, &mut clean),
+        }
+        self.put(stream, &clean)?;
+        if self.flushed.elapsed() >= FLUSH_EVERY {
+            self.flushed = Instant::now();
+            if let Some(encoder) = &mut self.encoder {
+                encoder.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what the redactors hold and ends the file.
+    pub(super) fn finish(mut self, runs: &Runs) -> io::Result<()> {
+        for stream in [Stream::Out, Stream::Err] {
+            let mut clean = Vec::new();
+            match stream {
+                Stream::Out => self.out.finish(runs, &mut clean),
+                Stream::Err => self.err.finish(runs, &mut clean),
+            }
+            self.put(stream, &clean)?;
+        }
+        self.encoder.take().map_or(Ok(()), |encoder| encoder.finish().map(drop))
+    }
+
+    fn put(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(LONGEST_PIECE) {
+            let length = u32::try_from(piece.len()).map_err(io::Error::other)?;
+            let encoder = self.encoder()?;
+            encoder.write_all(&[stream.tag()])?;
+            encoder.write_all(&length.to_be_bytes())?;
+            encoder.write_all(piece)?;
+        }
+        Ok(())
+    }
+
+    fn encoder(&mut self) -> io::Result<&mut zstd::Encoder<'static, File>> {
+        let encoder = match self.encoder.take() {
+            Some(encoder) => encoder,
+            None => {
+                let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)?;
+                zstd::Encoder::new(file, LEVEL)?
+            }
+        };
+        Ok(self.encoder.insert(encoder))
+    }
+}
+
+/// Reads a saved output back.
+pub(crate) struct SavedOutput {
+    decoder: Option<zstd::Decoder<'static, io::BufReader<File>>>,
+}
+
+impl SavedOutput {
+    /// A run without output has no file; that reads as empty.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        match File::open(path) {
+            Ok(file) => Ok(SavedOutput { decoder: Some(zstd::Decoder::new(file)?) }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(SavedOutput { decoder: None }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next piece; `None` at the end. A file that ends early, as that of a run that was cut off does,
+    /// gives `UnexpectedEof` after its last whole piece.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(Stream, Vec<u8>)>> {
+        let Some(decoder) = &mut self.decoder else { return Ok(None) };
+        let mut tag = [0];
+        if decoder.read(&mut tag)? == 0 {
+            return Ok(None);
+        }
+        let stream = match tag {
+            [1] => Stream::Out,
+            [2] => Stream::Err,
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        };
+        let mut length = [0; 4];
+        decoder.read_exact(&mut length)?;
+        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        if length > LONGEST_PIECE {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut bytes = vec![0; length];
+        decoder.read_exact(&mut bytes)?;
+        Ok(Some((stream, bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs() -> Runs {
+        Runs { keep_days: 1, keep_size: 1, redact: Vec::new() }
+    }
+
+    #[test]
+    fn output_comes_back_in_its_order_and_by_its_stream() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_of(folder.path(), "X");
+        let mut writer = OutputWriter::new(path.clone());
+        writer.write(&runs(), Stream::Out, b"one\n").unwrap();
+        writer.write(&runs(), Stream::Err, b"two\n").unwrap();
+        writer.write(&runs(), Stream::Out, b"three without an end").unwrap();
+        writer.finish(&runs()).unwrap();
+        let mut saved = SavedOutput::open(&path).unwrap();
+        let pieces: Vec<_> = std::iter::from_fn(|| saved.next().unwrap()).collect();
+        assert_eq!(
+            pieces,
+            [
+                (Stream::Out, b"one\n".to_vec()),
+                (Stream::Err, b"two\n".to_vec()),
+                (Stream::Out, b"three without an end".to_vec())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_run_without_output_has_no_file_and_reads_as_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_of(folder.path(), "X");
+        OutputWriter::new(path.clone()).finish(&runs()).unwrap();
+        assert!(!path.exists());
+        assert!(SavedOutput::open(&path).unwrap().next().unwrap().is_none());
+    }
+
+    #[test]
+    fn what_was_flushed_of_a_file_that_ends_early_is_read_and_the_end_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_of(folder.path(), "X");
+        let mut writer = OutputWriter::new(path.clone());
+        writer.write(&runs(), Stream::Out, b"kept\n").unwrap();
+        writer.encoder.as_mut().unwrap().flush().unwrap();
+        drop(writer);
+        let mut saved = SavedOutput::open(&path).unwrap();
+        assert_eq!(saved.next().unwrap(), Some((Stream::Out, b"kept\n".to_vec())));
+        assert_eq!(saved.next().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_file_that_is_no_saved_output_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_of(folder.path(), "X");
+        std::fs::write(&path, zstd::encode_all(&[9_u8, 0, 0, 0, 1, 7][..], 1).unwrap()).unwrap();
+        assert!(SavedOutput::open(&path).unwrap().next().is_err());
+        std::fs::write(&path, b"no zstd at all").unwrap();
+        assert!(SavedOutput::open(&path).unwrap().next().is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! The thread that owns the database and the files that are being written.
+
+use super::db::Db;
+use super::output::{OutputWriter, Stream, path_of};
+use super::{Ended, Found, NewRun, Row, Scope, State, Unsaved};
+use crate::clock;
+use doorward_policy::Policy;
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Ends of runs that could not be written yet; more than this are given up (they become `cut off`).
+const MOST_OWED: usize = 1024;
+
+type Answer<T> = oneshot::Sender<Result<T, Unsaved>>;
+
+/// What the thread is asked.
+pub(super) enum Ask {
+    Begin { run: NewRun, rule: String, policy: Arc<Policy>, answer: Answer<()> },
+    Refused { run: NewRun, rule: Option<String>, reason: String, message: String },
+    Piece { id: String, stream: Stream, bytes: Vec<u8>, answer: Answer<()> },
+    Finish { id: String, ended: Ended, answer: Answer<()> },
+    Abandon { id: String },
+    List { scope: Scope, count: u32, answer: Answer<Vec<Row>> },
+    Find { scope: Scope, prefix: String, answer: Answer<Found> },
+}
+
+/// A run whose output is being written.
+struct Open {
+    writer: OutputWriter,
+    policy: Arc<Policy>,
+}
+
+/// The thread's state.
+pub(super) struct Thread {
+    database: PathBuf,
+    outputs: PathBuf,
+    db: Option<Db>,
+    open: HashMap<String, Open>,
+    owed: Vec<(String, Ended)>,
+}
+
+impl Thread {
+    pub(super) fn new(folder: &Path) -> Self {
+        Thread {
+            database: folder.join("runs.db"),
+            outputs: folder.join("runs"),
+            db: None,
+            open: HashMap::new(),
+            owed: Vec::new(),
+        }
+    }
+
+    /// Where the outputs are kept.
+    pub(super) fn outputs(&self) -> &Path {
+        &self.outputs
+    }
+
+    /// Answers until every asker is gone.
+    pub(super) fn answer_all(mut self, mut asks: mpsc::Receiver<Ask>) {
+        let _ = self.db();
+        while let Some(ask) = asks.blocking_recv() {
+            self.answer(ask);
+        }
+    }
+
+    fn answer(&mut self, ask: Ask) {
+        // An asker that is gone does not need its answer.
+        match ask {
+            Ask::Begin { run, rule, policy, answer } => {
+                let _ = answer.send(self.begin(&run, &rule, policy));
+            }
+            Ask::Refused { run, rule, reason, message } => {
+                let _ = self.with_db(|db| db.refused(&run, rule.as_deref(), &reason, &message));
+            }
+            Ask::Piece { id, stream, bytes, answer } => {
+                let _ = answer.send(self.piece(&id, stream, &bytes));
+            }
+            Ask::Finish { id, ended, answer } => {
+                let _ = answer.send(self.finish(id, ended));
+            }
+            Ask::Abandon { id } => {
+                let _ = self.finish(id, abandoned());
+            }
+            Ask::List { scope, count, answer } => {
+                let _ = answer.send(self.with_db(|db| db.list(&scope, count)));
+            }
+            Ask::Find { scope, prefix, answer } => {
+                let _ = answer.send(self.with_db(|db| db.find(&scope, &prefix)));
+            }
+        }
+    }
+
+    fn begin(&mut self, run: &NewRun, rule: &str, policy: Arc<Policy>) -> Result<(), Unsaved> {
+        self.with_db(|db| db.begin(run, rule))?;
+        let writer = OutputWriter::new(path_of(&self.outputs, &run.id));
+        self.open.insert(run.id.clone(), Open { writer, policy });
+        Ok(())
+    }
+
+    fn piece(&mut self, id: &str, stream: Stream, bytes: &[u8]) -> Result<(), Unsaved> {
+        let open = self.open.get_mut(id).ok_or(Unsaved)?;
+        open.writer.write(&open.policy.runs, stream, bytes).map_err(|error| told("an output", &error))
+    }
+
+    /// Whatever fails, the run is over: its file is closed and its row is owed until it can be written.
+    fn finish(&mut self, id: String, mut ended: Ended) -> Result<(), Unsaved> {
+        let saved = match self.open.remove(&id) {
+            Some(open) => open.writer.finish(&open.policy.runs).map_err(|error| told("an output", &error)),
+            None => Err(Unsaved),
+        };
+        ended.truncated |= saved.is_err();
+        let written = self.with_db(|db| db.finish(&id, &ended));
+        if written.is_err() && self.owed.len() < MOST_OWED {
+            self.owed.push((id, ended));
+        }
+        saved.and(written)
+    }
+
+    fn with_db<T>(&mut self, work: impl FnOnce(&Db) -> rusqlite::Result<T>) -> Result<T, Unsaved> {
+        self.db()?;
+        self.pay();
+        let db = self.db.as_ref().ok_or(Unsaved)?;
+        work(db).map_err(|error| told("runs.db", &error))
+    }
+
+    fn pay(&mut self) {
+        if let Some(db) = &self.db {
+            self.owed.retain(|(id, ended)| db.finish(id, ended).is_err());
+        }
+    }
+
+    fn db(&mut self) -> Result<(), Unsaved> {
+        if self.db.is_none() {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.outputs)
+                .map_err(|error| told("the folder of runs", &error))?;
+            self.db = Some(Db::open(&self.database, clock::now()).map_err(|error| told("runs.db", &error))?);
+        }
+        Ok(())
+    }
+}
+
+fn abandoned() -> Ended {
+    Ended {
+        state: State::CutOff,
+        rule: None,
+        reason: None,
+        message: None,
+        exit: None,
+        how: Some("gateway_stopped".into()),
+        at: clock::now(),
+        bytes: 0,
+        truncated: true,
+    }
+}
+
+/// Tells the operator, in the service's log, what the worker is not told.
+fn told(what: &str, error: &dyn Display) -> Unsaved {
+    eprintln!("doorward gateway: {what} cannot be used: {error}");
+    Unsaved
+}

@@ -1,0 +1,147 @@
+//! Built-in words: always allowed, about the worker's own things. One row each; help, the greeting and the
+//! refusals are made from the rows.
+
+mod explain;
+mod help;
+mod runs;
+
+pub(crate) use runs::lines as list_runs;
+
+use crate::conversation::Gone;
+use crate::record::Request;
+use crate::session::{Answer, Session};
+use crate::store::Scope;
+use doorward_policy::{Reason, Refusal};
+
+/// A built-in word.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    /// The line's first word.
+    pub(crate) name: &'static str,
+    /// Every way to use it.
+    pub(crate) usage: &'static [&'static str],
+    /// For people.
+    pub(crate) about: &'static str,
+    does: Does,
+}
+
+/// What answers a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Help,
+    Whoami,
+    Explain,
+    Runs,
+    /// Comes with a later version.
+    Later,
+}
+
+/// The table.
+pub(crate) const WORDS: &[Word] = &[
+    Word {
+        name: "help",
+        usage: &["help [WORDS]"],
+        about: "What you may do; with words, only what begins with them.",
+        does: Does::Help,
+    },
+    Word {
+        name: "whoami",
+        usage: &["whoami"],
+        about: "Which worker you are, with which roles and limits.",
+        does: Does::Whoami,
+    },
+    Word {
+        name: "explain",
+        usage: &["explain [--json] -- LINE"],
+        about: "Whether a line would be allowed, and why. Nothing is run.",
+        does: Does::Explain,
+    },
+    Word {
+        name: "runs",
+        usage: &["runs [COUNT]", "runs show ID"],
+        about: "Your lines, newest first; and the saved output of one.",
+        does: Does::Runs,
+    },
+    Word {
+        name: "submit",
+        usage: &["submit -- LINE"],
+        about: "A run that outlives the connection (comes with a later version).",
+        does: Does::Later,
+    },
+    Word {
+        name: "bench",
+        usage: &["bench ollama --model M"],
+        about: "The Ollama benchmark (comes with a later version).",
+        does: Does::Later,
+    },
+];
+
+/// The row of a word.
+pub(crate) fn named(name: &str) -> Option<&'static Word> {
+    WORDS.iter().find(|word| word.name == name)
+}
+
+impl Session {
+    /// Answers a line that begins with a built-in word.
+    pub(crate) async fn answer_word(
+        &mut self,
+        word: &'static Word,
+        request: Request,
+        argv: &[String],
+    ) -> Result<Answer, Gone> {
+        let rest = argv.get(1..).unwrap_or_default();
+        match word.does {
+            Does::Help => self.help(request, rest).await,
+            Does::Whoami => self.whoami(request, rest).await,
+            Does::Explain => self.explain(request, rest).await,
+            Does::Runs => {
+                let scope = Scope::Worker(self.asker.worker.clone());
+                self.runs(request, scope, rest).await
+            }
+            Does::Later => {
+                let message = format!("'{}' comes with a later version", word.name);
+                self.refuse(request, Refusal::new(Reason::NotYet, message).nearest("help")).await
+            }
+        }
+    }
+
+    /// Shows text about the worker's own things. It is recorded as well; when that is impossible the text is
+    /// shown all the same, since it changes nothing and helps to understand why nothing else works.
+    pub(crate) async fn show(&mut self, request: Request, text: &str) -> Result<Answer, Gone> {
+        match self.record_allowed(&request, "built-in").await {
+            Ok(()) => self.record_outcome(&request, 0),
+            Err(refusal) => {
+                let text = format!(
+                    "doorward: only this is answered now ({}): {}\n",
+                    refusal.reason, refusal.message
+                );
+                self.outlet.stderr(&text).await?;
+            }
+        }
+        self.outlet.stdout(text).await?;
+        Ok(Answer::Exit(0))
+    }
+
+    /// A built-in word with words that it does not have.
+    async fn refuse_usage(&mut self, request: Request, word: &str) -> Result<Answer, Gone> {
+        let usage = named(word).map(|word| word.usage.join("  |  ")).unwrap_or_default();
+        let refusal =
+            Refusal::new(Reason::BadRequest, format!("'{word}' is not used like this")).nearest(usage);
+        self.refuse(request, refusal).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_has_usage_lines_that_begin_with_it() {
+        for word in WORDS {
+            assert!(!word.about.is_empty());
+            assert!(!word.usage.is_empty());
+            assert!(word.usage.iter().all(|usage| usage.split(' ').next() == Some(word.name)));
+            assert_eq!(named(word.name), Some(word));
+        }
+    }
+}
