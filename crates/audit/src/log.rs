@@ -193,6 +193,8 @@ impl Log {
     /// into a new one. Chain and numbers stay as they are.
     fn replace_segment(&mut self) -> io::Result<()> {
         self.file.set_len(self.synced)?;
+        // A cut that a crash undoes would leave records twice; if this fails too, there is no more to be done.
+        let _ = self.file.sync_all();
         if self.synced == 0 {
             match std::fs::remove_file(&self.segment.path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -12,16 +12,16 @@ struct Tmpfs(tempfile::TempDir);
 impl Tmpfs {
     /// `None` without root, said on stderr.
     fn mount(options: &str) -> Option<Tmpfs> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("not run: mounting needs root");
+            return None;
+        }
         let dir = tempfile::tempdir().unwrap();
         let made = Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "tmpfs"])
             .arg(dir.path())
             .output()
             .unwrap();
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("not run: mounting needs root");
-            return None;
-        }
         assert!(made.status.success(), "{made:?}");
         Some(Tmpfs(dir))
     }

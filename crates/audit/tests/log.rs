@@ -18,7 +18,7 @@ fn intent(worker: &str, n: usize) -> Entry {
         request: Some(format!("r{n}")),
         worker: Some(worker.to_owned()),
         argv: Some(vec!["docker".into(), "ps".into(), format!("--n={n}")]),
-        verdict: Some(if n % 2 == 0 { Verdict::Allow } else { Verdict::Deny }),
+        verdict: Some(if n.is_multiple_of(2) { Verdict::Allow } else { Verdict::Deny }),
         ..Entry::new(Kind::Intent)
     }
 }
@@ -68,8 +68,9 @@ fn eight_threads_lose_and_double_nothing() {
             .map(|thread| {
                 let writer = writer.clone();
                 scope.spawn(move || {
-                    let append =
-                        |n: usize| writer.append(intent("hermes", thread * 2000 + n), n % 50 == 0).unwrap();
+                    let append = |n: usize| {
+                        writer.append(intent("hermes", thread * 2000 + n), n.is_multiple_of(50)).unwrap()
+                    };
                     (0..2000).map(append).collect::<Vec<u64>>()
                 })
             })
