@@ -153,7 +153,9 @@ fn tmpfs_options(options: &str) -> Result<(i64, Vec<String>), Refusal> {
         match option.split_once('=') {
             Some(("size", text)) if size == 0 => size = bytes(text).ok_or_else(refuse)?,
             Some(("mode", mode))
-                if (3..=4).contains(&mode.len()) && mode.bytes().all(|b| matches!(b, b'0'..=b'7')) =>
+                if mode.trim_start_matches(['0', '1']).len() <= 3
+                    && (3..=4).contains(&mode.len())
+                    && mode.bytes().all(|b| matches!(b, b'0'..=b'7')) =>
             {
                 rest.push(option.to_owned());
             }
