@@ -1,1 +1,36 @@
-//! doorward broker.
+//! The broker: the small root service that judges again, records, and executes.
+//!
+//! It parses nothing but small typed messages from its two peers. The only room with `unsafe`: the system
+//! calls between fork and exec, and the account databases.
+#![allow(unsafe_code)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod accounts;
+mod binds;
+mod caps;
+pub mod chain;
+mod child;
+mod command;
+mod executor;
+pub mod host;
+pub mod identity;
+mod landlock;
+mod listeners;
+mod plan;
+pub mod policy_files;
+pub mod program;
+mod record;
+mod root;
+mod sandbox;
+mod seccomp;
+mod serve;
+mod service;
+mod spawn;
+mod step;
+mod supervise;
+mod sys;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use serve::Broker;
+pub use serve::{BrokerError, Config, Identities, run};

@@ -1,0 +1,210 @@
+//! From a judged command line to a plan: identity, environment, view.
+
+use crate::accounts;
+use crate::caps::CapSet;
+use crate::landlock;
+use crate::plan::{self, Ids, Isolation, Plan, Proc, Streams, Strings};
+use crate::program::{self, Program, ProgramFault};
+use crate::sandbox::{self, Hidden};
+use crate::{spawn, supervise};
+use doorward_policy::{How, Identity, Network, SEARCH_PATH, Worker};
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What stays the same from command to command.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    pub(crate) isolation: Isolation,
+    landlock: u32,
+    mountpoint: CString,
+    hidden: Hidden,
+}
+
+/// Why no plan can be made; for the worker, so without facts of the file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PrepareError {
+    /// The program, its interpreter, a group or an account is not here, or not to be trusted.
+    Unavailable(String),
+    /// The words or descriptors cannot be used.
+    Bad(&'static str),
+}
+
+impl Executor {
+    /// Finds the strongest isolation that works here by trying it. `mountpoint` is an empty folder of the
+    /// broker's; `hidden` is seen by no command.
+    pub(crate) fn find(mountpoint: &Path, hidden: Hidden) -> std::io::Result<Executor> {
+        let mountpoint = CString::new(mountpoint.as_os_str().as_bytes())?;
+        let ways: &[Isolation] = if rustix::process::geteuid().is_root() {
+            &[Isolation::Full]
+        } else {
+            &[Isolation::UserNamespace]
+        };
+        let mut executor = Executor { isolation: Isolation::Bare, landlock: landlock::version(), mountpoint, hidden };
+        for way in ways {
+            executor.isolation = *way;
+            match executor.try_out() {
+                Ok(()) => return Ok(executor),
+                Err(why) => eprintln!("doorward: broker: commands cannot be isolated as designed: {why}"),
+            }
+        }
+        executor.isolation = Isolation::Bare;
+        Ok(executor)
+    }
+
+    fn try_out(&self) -> Result<(), String> {
+        let worker = Worker {
+            name: "probe".into(),
+            user: String::new(),
+            keys: Vec::new(),
+            from: Vec::new(),
+            uids: Vec::new(),
+            roles: Vec::new(),
+            spawn_uid: 65534,
+            limits: doorward_policy::Limits::default(),
+        };
+        let words = ["true".to_owned()];
+        let program = program::resolve("true").map_err(|fault| fault.to_string())?;
+        let null = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map(Into::into);
+        let streams = || Ok(Streams { stdin: null()?, stdout: null()?, stderr: null()? });
+        let streams = streams().map_err(|error: std::io::Error| error.to_string())?;
+        let mut plan = self
+            .plan(&worker, &docker(Path::new("/nonexistent")), program, &words, &[], streams)
+            .map_err(|error| format!("{error:?}"))?;
+        let child = spawn::spawn(&mut plan).map_err(|error| format!("{error}; {:?}", blame(&plan, error)))?;
+        let cancel = supervise::Cancel::new().map_err(|error| error.to_string())?;
+        match supervise::wait(&child, Duration::from_secs(10), &cancel) {
+            doorward_wire::broker::End::Exited { code: 0 } => Ok(()),
+            end => Err(format!("`true` ended with {end:?}")),
+        }
+    }
+
+    /// Everything that the fork needs. `extra` is added to the environment.
+    pub(crate) fn plan(
+        &self,
+        worker: &Worker,
+        how: &How,
+        program: Program,
+        argv: &[String],
+        extra: &[(&str, String)],
+        streams: Streams,
+    ) -> Result<Plan, PrepareError> {
+        let (ids, home) = self.identity(worker, how)?;
+        let caps = CapSet::of(&how.caps)
+            .map_err(|name| PrepareError::Unavailable(format!("this host has no capability `{name}`")))?;
+        let sockets: Vec<PathBuf> = how.sockets.iter().map(PathBuf::from).collect();
+        let sees_processes = how.caps.contains("sys_ptrace");
+        let id_maps = match self.isolation {
+            Isolation::UserNamespace => Some((map(ids.uid)?, map(ids.gid)?)),
+            _ => None,
+        };
+        Ok(Plan {
+            isolation: self.isolation,
+            argv: plan::words(&program, argv).ok_or(PrepareError::Bad("a word holds a NUL byte"))?,
+            envp: environment(&home, extra).ok_or(PrepareError::Bad("a word holds a NUL byte"))?,
+            program,
+            streams,
+            ids,
+            caps,
+            network: how.network,
+            proc: if sees_processes { Proc::Host } else { Proc::Own },
+            limits: plan::limits(how.identity == Identity::Root),
+            mountpoint: self.mountpoint.clone(),
+            view: sandbox::view(how, &sockets, &self.hidden),
+            landlock: (!sees_processes).then_some(self.landlock),
+            filter: plan::filter(how.network, self.isolation),
+            cgroup: None,
+            id_maps,
+            #[cfg(test)]
+            hooks: plan::Hooks::default(),
+        })
+    }
+
+    fn identity(&self, worker: &Worker, how: &How) -> Result<(Ids, String), PrepareError> {
+        if self.isolation != Isolation::Full && !rustix::process::geteuid().is_root() {
+            return own_identity(how);
+        }
+        let groups = how
+            .groups
+            .iter()
+            .map(|name| {
+                accounts::group_by_name(name)
+                    .ok_or_else(|| PrepareError::Unavailable(format!("this host has no group `{name}`")))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let (uid, gid) = match &how.identity {
+            Identity::Worker => (worker.spawn_uid, spawn_gid(worker)),
+            Identity::Root => (0, 0),
+            Identity::User(name) => accounts::ids_of(name)
+                .ok_or_else(|| PrepareError::Unavailable(format!("this host has no account `{name}`")))?,
+        };
+        Ok((Ids { uid, gid, groups }, "/nonexistent".to_owned()))
+    }
+}
+
+/// The primary group of a worker's commands: the spawn account's, else the number of the spawn uid.
+pub(crate) fn spawn_gid(worker: &Worker) -> u32 {
+    accounts::user_by_uid(worker.spawn_uid).map_or(worker.spawn_uid, |account| account.gid)
+}
+
+/// Without root there is one account, and nothing more than it has.
+fn own_identity(how: &How) -> Result<(Ids, String), PrepareError> {
+    if how.identity != Identity::Worker || !how.groups.is_empty() || !how.caps.is_empty() {
+        return Err(PrepareError::Unavailable(
+            "this rule needs more rights than doorward was started with; the operator must run it as root".into(),
+        ));
+    }
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    Ok((Ids { uid, gid, groups: Vec::new() }, "/nonexistent".to_owned()))
+}
+
+/// How the docker CLI runs: nothing but the worker's own socket.
+pub(crate) fn docker(socket: &Path) -> How {
+    How {
+        identity: Identity::Worker,
+        groups: Vec::new(),
+        caps: BTreeSet::new(),
+        read: Vec::new(),
+        sockets: vec![socket.to_string_lossy().into_owned()],
+        network: Network::None,
+        seconds: None,
+        output: None,
+        raw: false,
+    }
+}
+
+/// A resolved program, or what to say instead.
+pub(crate) fn resolve(word: &str) -> Result<Program, PrepareError> {
+    program::resolve(word).map_err(|fault| match fault {
+        ProgramFault::Missing => PrepareError::Unavailable(format!("`{word}` is not on this host")),
+        _ => {
+            eprintln!("doorward: broker: `{word}` is not executed: {fault}");
+            PrepareError::Unavailable(format!("`{word}` is not installed in a way that doorward trusts"))
+        }
+    })
+}
+
+/// Which operation of the plan a failure means, for the operator's log.
+pub(crate) fn blame(plan: &Plan, error: spawn::SpawnError) -> Option<String> {
+    let op = plan.view.ops.get(usize::from(error.place))?;
+    (error.step == crate::step::Step::Namespaces).then(|| format!("{op:?}"))
+}
+
+fn map(id: u32) -> Result<CString, PrepareError> {
+    CString::new(format!("{id} {id} 1")).map_err(|_| PrepareError::Bad("id"))
+}
+
+fn environment(home: &str, extra: &[(&str, String)]) -> Option<Strings> {
+    let fixed = [
+        ("PATH", SEARCH_PATH.join(":")),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("LC_ALL", "C.UTF-8".to_owned()),
+        ("TZ", "UTC".to_owned()),
+        ("TERM", "dumb".to_owned()),
+        ("HOME", home.to_owned()),
+        ("SYSTEMD_PAGER", "cat".to_owned()),
+    ];
+    Strings::new(fixed.iter().chain(extra).map(|(name, value)| format!("{name}={value}")))
+}

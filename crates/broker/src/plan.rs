@@ -1,0 +1,151 @@
+//! Everything that an execution needs, prepared before the fork: after it nothing allocates.
+
+use crate::caps::CapSet;
+use crate::program::Program;
+use crate::sandbox::View;
+use crate::seccomp::{self, Filter, Instruction};
+use doorward_policy::Network;
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::ptr;
+
+/// How far this broker can shut a command in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// As root: all namespaces, another account.
+    Full,
+    /// Without root, in a user namespace: all namespaces, the same account.
+    UserNamespace,
+    /// Without root and without namespaces: Landlock, seccomp and the process group alone.
+    Bare,
+}
+
+/// The account that a command runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ids {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) groups: Vec<u32>,
+}
+
+/// Which `/proc` a command sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proc {
+    /// Of its own PID namespace.
+    Own,
+    /// The host's, read-only: for rules with `sys_ptrace`, whose purpose is to see processes.
+    Host,
+}
+
+/// A NULL-terminated array of C strings, as exec takes it.
+#[derive(Debug)]
+pub(crate) struct Strings {
+    _owned: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl Strings {
+    /// `None` when one of the strings holds a NUL.
+    pub(crate) fn new(strings: impl IntoIterator<Item = String>) -> Option<Strings> {
+        let owned: Vec<CString> =
+            strings.into_iter().map(|string| CString::new(string).ok()).collect::<Option<_>>()?;
+        let pointers = owned.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
+        Some(Strings { _owned: owned, pointers })
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const *const libc::c_char {
+        self.pointers.as_ptr()
+    }
+}
+
+/// Descriptors of the standard streams.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    pub(crate) stdin: OwnedFd,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+}
+
+/// One resource limit; soft and hard are equal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    pub(crate) resource: u32,
+    pub(crate) value: u64,
+}
+
+/// Where the child stops in a test.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Hooks {
+    /// Each step writes its number and the time here when it begins to have succeeded.
+    pub(crate) trace: Option<OwnedFd>,
+    /// This step fails with `ENOTRECOVERABLE`.
+    pub(crate) fail: Option<crate::step::Step>,
+}
+
+/// The whole plan of one execution.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) isolation: Isolation,
+    pub(crate) program: Program,
+    pub(crate) argv: Strings,
+    pub(crate) envp: Strings,
+    pub(crate) streams: Streams,
+    pub(crate) ids: Ids,
+    pub(crate) caps: CapSet,
+    pub(crate) network: Network,
+    pub(crate) proc: Proc,
+    pub(crate) limits: Vec<Limit>,
+    /// Where the new root is mounted: an empty folder of the broker's.
+    pub(crate) mountpoint: CString,
+    pub(crate) view: View,
+    /// The landlock version of this kernel; 0: none. `None`: not for this rule.
+    pub(crate) landlock: Option<u32>,
+    pub(crate) filter: Vec<Instruction>,
+    /// A cgroup v2 folder to start in.
+    pub(crate) cgroup: Option<OwnedFd>,
+    /// For a user namespace: lines of `uid_map` and `gid_map`.
+    pub(crate) id_maps: Option<(CString, CString)>,
+    #[cfg(test)]
+    pub(crate) hooks: Hooks,
+}
+
+/// The descriptor numbers in the child; everything above is closed.
+pub(crate) mod slot {
+    use std::os::fd::RawFd;
+    pub(crate) const ERRORS: RawFd = 3;
+    pub(crate) const STATUS: RawFd = 4;
+    pub(crate) const PROGRAM: RawFd = 5;
+    pub(crate) const SCRIPT: RawFd = 6;
+    pub(crate) const TRACE: RawFd = 7;
+    pub(crate) const FIRST_FREE: u32 = 8;
+}
+
+/// The words for exec: the program's own, or its interpreter's on the opened script.
+pub(crate) fn words(program: &Program, argv: &[String]) -> Option<Strings> {
+    let Some(interpreter) = &program.interpreter else { return Strings::new(argv.iter().cloned()) };
+    let mut words = vec![interpreter.name.clone()];
+    words.extend(interpreter.argument.clone());
+    words.push(format!("/proc/self/fd/{}", slot::SCRIPT));
+    words.extend(argv.iter().skip(1).cloned());
+    Strings::new(words)
+}
+
+/// The limits of every command; memory is the cgroup's matter. The number of processes is counted over the
+/// whole account, which all commands of a worker share; root's account is everybody's, so it is left alone.
+pub(crate) fn limits(root: bool) -> Vec<Limit> {
+    let all = [
+        (libc::RLIMIT_CORE, 0),
+        (libc::RLIMIT_NOFILE, 1024),
+        (libc::RLIMIT_FSIZE, 64 << 20),
+        (libc::RLIMIT_MEMLOCK, 8 << 20),
+        (libc::RLIMIT_MSGQUEUE, 0),
+    ];
+    let processes = (!root).then_some((libc::RLIMIT_NPROC, 1024));
+    all.into_iter().chain(processes).map(|(resource, value)| Limit { resource, value }).collect()
+}
+
+/// The seccomp program for a rule's network.
+pub(crate) fn filter(network: Network, isolation: Isolation) -> Vec<Instruction> {
+    seccomp::program(Filter { network, keep_group: isolation == Isolation::Bare })
+}

@@ -1,0 +1,258 @@
+//! What a spawned command can see of the file system: a new root made of read-only pieces of the host's.
+//!
+//! The list below is all there is; what is not in it does not exist for the command. Made in the parent as
+//! a list of operations that the child only carries out.
+
+use crate::chain::{self, Links, Trust};
+use doorward_policy::How;
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// One thing that the child does; targets are relative to the new root, on which it stands.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// An empty folder.
+    Dir(CString),
+    /// An empty file, to mount on.
+    File(CString),
+    /// A symlink at the second path that says the first.
+    Link(CString, CString),
+    /// A read-only copy of the mount at the first path, at the second.
+    Bind { from: CString, to: CString, recursive: bool },
+}
+
+/// A path that Landlock lets the command use.
+#[derive(Debug)]
+pub(crate) struct Beneath {
+    pub(crate) path: CString,
+    pub(crate) access: Access,
+}
+
+/// What it may do there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Read files and folders.
+    Read,
+    /// And execute.
+    ReadExecute,
+    /// Read and write one device.
+    Device,
+}
+
+/// The new root and what Landlock repeats of it.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) ops: Vec<Op>,
+    pub(crate) beneath: Vec<Beneath>,
+}
+
+/// What the host has that no command may see, whatever its rule reads.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hidden {
+    /// Folders and sockets of doorward and the engine.
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// Folders with programs, libraries and configuration: bound when they are folders, repeated as symlinks
+/// when they are (merged `/usr`).
+const BASE: [&str; 9] =
+    ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/nix/store"];
+/// Symlinks that programs go through, repeated where the host has them.
+const LINKS: [&str; 3] = ["/run/current-system", "/run/opengl-driver", "/var/run"];
+/// Empty folders that programs expect.
+const EMPTY: [&str; 7] = ["proc", "dev", "tmp", "var", "var/tmp", "root", "home"];
+/// Secrets in `/etc`, hidden unless the rule reads them.
+const SECRETS: [&str; 13] = [
+    "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d",
+    "/etc/ssl/private", "/etc/krb5.keytab", "/etc/wireguard", "/etc/NetworkManager/system-connections",
+    "/etc/doorward", "/etc/docker/key.json", "/etc/security/opasswd",
+];
+/// Devices that are given: name, major, minor.
+pub(crate) const DEVICES: [(&std::ffi::CStr, u32, u32); 5] = [
+    (c"dev/null", 1, 3),
+    (c"dev/zero", 1, 5),
+    (c"dev/full", 1, 7),
+    (c"dev/random", 1, 8),
+    (c"dev/urandom", 1, 9),
+];
+/// Their paths as Landlock sees them.
+const DEVICE_PATHS: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+const EMPTY_FILE: &str = ".nothing";
+const EMPTY_DIR: &str = ".empty";
+
+/// Builds the view for a rule. Paths that do not exist are left out: the program says so itself.
+pub(crate) fn view(how: &How, sockets: &[PathBuf], hidden: &Hidden) -> View {
+    let mut draft = Draft::default();
+    draft.base();
+    let reads: Vec<PathBuf> = how.read.iter().map(PathBuf::from).collect();
+    for path in &reads {
+        draft.bind(path);
+    }
+    for path in sockets {
+        draft.bind(path);
+    }
+    let allowed: Vec<PathBuf> = draft.bound.clone();
+    draft.hide(&allowed, &reads, sockets, hidden);
+    let mut beneath: Vec<Beneath> = Vec::new();
+    let mut add = |path: &Path, access| beneath.extend(text(path).map(|path| Beneath { path, access }));
+    for path in BASE {
+        add(Path::new(path), Access::ReadExecute);
+    }
+    add(Path::new("/proc"), Access::Read);
+    for path in DEVICE_PATHS {
+        add(Path::new(path), Access::Device);
+    }
+    for path in &reads {
+        add(path, Access::Read);
+    }
+    View { ops: draft.ops, beneath }
+}
+
+#[derive(Default)]
+struct Draft {
+    ops: Vec<Op>,
+    /// Relative paths that exist in the new root: true for folders made by an operation.
+    made: BTreeMap<PathBuf, bool>,
+    /// Absolute paths whose trees are bound.
+    bound: Vec<PathBuf>,
+}
+
+impl Draft {
+    fn base(&mut self) {
+        for name in EMPTY {
+            self.folder(Path::new(name));
+        }
+        self.folder(Path::new(EMPTY_DIR));
+        self.file(Path::new(EMPTY_FILE));
+        for path in BASE {
+            match std::fs::symlink_metadata(path) {
+                Ok(facts) if facts.is_symlink() => self.repeat_link(Path::new(path)),
+                Ok(facts) if facts.is_dir() => self.tree(Path::new(path)),
+                _ => {}
+            }
+        }
+        for path in LINKS {
+            self.repeat_link(Path::new(path));
+        }
+    }
+
+    /// Binds a file, folder or socket where it really is, with the symlinks that lead to it.
+    fn bind(&mut self, path: &Path) {
+        let Ok(opened) = chain::open(path, Trust::Anyone, Links::Follow) else { return };
+        for (at, says) in &opened.links {
+            self.link(at, says);
+        }
+        if self.is_bound(&opened.path) || opened.path == Path::new("/") {
+            return;
+        }
+        let kind = rustix::fs::FileType::from_raw_mode(opened.stat.st_mode);
+        if kind == rustix::fs::FileType::Directory {
+            self.tree(&opened.path);
+        } else if let Ok(relative) = opened.path.strip_prefix("/") {
+            let relative = relative.to_owned();
+            self.file(&relative);
+            self.op_bind(&opened.path, &relative, false);
+            self.bound.push(opened.path);
+        }
+    }
+
+    fn tree(&mut self, path: &Path) {
+        let Ok(relative) = path.strip_prefix("/") else { return };
+        let relative = relative.to_owned();
+        self.folder(&relative);
+        self.op_bind(path, &relative, true);
+        self.bound.push(path.to_owned());
+    }
+
+    fn op_bind(&mut self, from: &Path, to: &Path, recursive: bool) {
+        if let (Some(from), Some(to)) = (text(from), text(to)) {
+            self.ops.push(Op::Bind { from, to, recursive });
+        }
+    }
+
+    fn is_bound(&self, path: &Path) -> bool {
+        self.bound.iter().any(|bound| path.starts_with(bound))
+    }
+
+    /// Makes a folder and those above it, in the new root's own file system only.
+    fn folder(&mut self, relative: &Path) {
+        if self.made.contains_key(relative) || relative.as_os_str().is_empty() {
+            return;
+        }
+        if let Some(parent) = relative.parent() {
+            self.folder(parent);
+        }
+        if let Some(path) = text(relative) {
+            self.ops.push(Op::Dir(path));
+            self.made.insert(relative.to_owned(), true);
+        }
+    }
+
+    fn file(&mut self, relative: &Path) {
+        if self.made.contains_key(relative) {
+            return;
+        }
+        if let Some(parent) = relative.parent() {
+            self.folder(parent);
+        }
+        if let Some(path) = text(relative) {
+            self.ops.push(Op::File(path));
+            self.made.insert(relative.to_owned(), false);
+        }
+    }
+
+    fn repeat_link(&mut self, path: &Path) {
+        if let Ok(says) = std::fs::read_link(path) {
+            self.link(path, &says);
+        }
+    }
+
+    fn link(&mut self, at: &Path, says: &Path) {
+        let Ok(relative) = at.strip_prefix("/") else { return };
+        if self.is_bound(at) || self.made.contains_key(relative) {
+            return;
+        }
+        let relative = relative.to_owned();
+        if let Some(parent) = relative.parent() {
+            self.folder(parent);
+        }
+        if let (Some(says), Some(at)) = (text(says), text(&relative)) {
+            self.ops.push(Op::Link(says, at));
+            self.made.insert(relative, false);
+        }
+    }
+
+    /// Covers what lies in a bound tree and must not be seen.
+    fn hide(&mut self, bound: &[PathBuf], reads: &[PathBuf], sockets: &[PathBuf], hidden: &Hidden) {
+        let read = |path: &Path| reads.iter().any(|read| path.starts_with(read));
+        let mut secrets: Vec<PathBuf> = SECRETS.iter().map(PathBuf::from).collect();
+        secrets.extend(host_keys());
+        secrets.retain(|path| !read(path));
+        secrets.extend(hidden.paths.iter().filter(|path| !sockets.contains(path)).cloned());
+        for path in secrets {
+            let Ok(real) = path.canonicalize() else { continue };
+            if !bound.iter().any(|tree| real.starts_with(tree)) || sockets.contains(&real) {
+                continue;
+            }
+            let (Ok(relative), Ok(facts)) = (real.strip_prefix("/"), real.metadata()) else { continue };
+            let cover = if facts.is_dir() { EMPTY_DIR } else { EMPTY_FILE };
+            self.op_bind(Path::new(cover), &relative.to_owned(), false);
+        }
+    }
+}
+
+/// Private host keys of sshd: `/etc/ssh/*_key`.
+fn host_keys() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir("/etc/ssh") else { return Vec::new() };
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.as_os_str().as_bytes().ends_with(b"_key"))
+        .collect()
+}
+
+fn text(path: &Path) -> Option<CString> {
+    CString::new(path.as_os_str().as_bytes()).ok()
+}

@@ -1,0 +1,210 @@
+//! Start, serve, stop.
+
+use crate::chain::ChainFault;
+use crate::command::Commands;
+use crate::executor::Executor;
+use crate::listeners::{self, Listeners};
+use crate::policy_files::{self, PolicyFileError};
+use crate::sandbox::Hidden;
+use crate::{host, service};
+use doorward_audit::{Entry, Kind, Options, Writer};
+use doorward_policy::{Bundle, Policy};
+use doorward_wire::broker::HostReport;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The accounts of the two peers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identities {
+    /// uid and gid of the gateway.
+    pub gateway: (u32, u32),
+    /// uid and gid of the proxy.
+    pub proxy: (u32, u32),
+    /// Whether everything runs as the current account.
+    pub rootless: bool,
+}
+
+/// What the broker is started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The main policy file.
+    pub policy: PathBuf,
+    /// Holds `audit/`.
+    pub state_dir: PathBuf,
+    /// Holds the sockets.
+    pub runtime_dir: PathBuf,
+    /// The peers' accounts.
+    pub identities: Identities,
+    /// Serve although something required is missing on this host; it is then recorded with every command.
+    pub allow_weaker: bool,
+}
+
+/// Why the broker does not serve.
+#[derive(Debug)]
+pub enum BrokerError {
+    /// The policy's files.
+    PolicyFile(PolicyFileError),
+    /// The policy has errors: rendered, one after the other.
+    Policy(String),
+    /// A folder is not safe.
+    Unsafe(ChainFault),
+    /// A folder cannot be used.
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A socket cannot be made.
+    Socket {
+        /// Which.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The audit log cannot be opened.
+    Audit(doorward_audit::AuditError),
+    /// The host lacks what is required: each in words.
+    Host(Vec<String>),
+    /// The system's error while starting.
+    Io(io::Error),
+}
+
+impl std::fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            BrokerError::PolicyFile(error) => error.fmt(f),
+            BrokerError::Policy(rendered) => write!(f, "the policy has errors:\n{rendered}"),
+            BrokerError::Unsafe(fault) => fault.fmt(f),
+            BrokerError::Folder { path, source } => write!(f, "folder {}: {source}", path.display()),
+            BrokerError::Socket { path, source } => write!(f, "socket {}: {source}", path.display()),
+            BrokerError::Audit(error) => error.fmt(f),
+            BrokerError::Host(missing) => {
+                f.write_str("this host cannot shut commands in as designed:")?;
+                missing.iter().try_for_each(|one| write!(f, "\n  {one}"))?;
+                f.write_str("\nStart with --allow-weaker to serve all the same; every record will say so.")
+            }
+            BrokerError::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BrokerError {}
+
+/// Everything that threads share.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    pub(crate) identities: Identities,
+    pub(crate) bundle: Bundle,
+    pub(crate) policy: Policy,
+    pub(crate) listeners: Listeners,
+    pub(crate) host: HostReport,
+    pub(crate) operators: Vec<u32>,
+    pub(crate) audit: Writer,
+    pub(crate) executor: Executor,
+    pub(crate) commands: Commands,
+}
+
+/// Serves until TERM or INT, then writes the log's `stop` record and returns.
+///
+/// To be called while the process has one thread: it blocks those signals for all threads that follow.
+///
+/// # Errors
+/// When it cannot start: see [`BrokerError`].
+pub fn run(config: Config) -> Result<(), BrokerError> {
+    let signals = block_end_signals()?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let broker = Arc::new(open(config)?);
+    let accepting = broker.clone();
+    std::thread::Builder::new()
+        .name("accept".into())
+        .spawn(move || accept(&accepting))
+        .map_err(BrokerError::Io)?;
+    wait_for(&signals);
+    broker.audit.close().map_err(BrokerError::Audit)?;
+    Ok(())
+}
+
+/// Reads, checks and opens everything; nothing is served yet.
+pub(crate) fn open(config: Config) -> Result<Broker, BrokerError> {
+    let bundle = policy_files::read(&config.policy).map_err(BrokerError::PolicyFile)?;
+    let policy = Policy::load(&bundle).map_err(|errors| {
+        let text = |file: &str| {
+            bundle.files.iter().find(|source| source.path == file).map_or("", |source| source.text.as_str())
+        };
+        BrokerError::Policy(errors.iter().map(|error| error.render(text(&error.at.file))).collect())
+    })?;
+    let state_dir = listeners::folder(&config.state_dir, 0o755)?;
+    let audit_dir = listeners::folder(&state_dir.join("audit"), 0o700)?;
+    let runtime_dir = listeners::folder(&config.runtime_dir, 0o755)?;
+    let mountpoint = listeners::folder(&runtime_dir.join("root"), 0o700)?;
+    let hidden = Hidden { paths: vec![policy.engine_socket.clone().into(), state_dir, runtime_dir.clone()] };
+    let executor = Executor::find(&mountpoint, hidden).map_err(BrokerError::Io)?;
+    let mut report = host::probe();
+    host::add_isolation(&mut report, executor.isolation);
+    let missing = host::missing(&report);
+    if !missing.is_empty() && !config.identities.rootless && !config.allow_weaker {
+        return Err(BrokerError::Host(missing));
+    }
+    // The log's lock is what keeps a second broker away, so it comes before the sockets.
+    let (audit, _) = Writer::open(&audit_dir, Options::default()).map_err(BrokerError::Audit)?;
+    audit.append(in_force(&policy), true).map_err(BrokerError::Audit)?;
+    let listeners = listeners::make(&runtime_dir, &policy, &config.identities)?;
+    let mut operators = vec![0];
+    if config.identities.rootless {
+        operators.push(rustix::process::geteuid().as_raw());
+    }
+    Ok(Broker {
+        identities: config.identities,
+        bundle,
+        policy,
+        listeners,
+        host: report,
+        operators,
+        audit,
+        executor,
+        commands: Commands::default(),
+    })
+}
+
+fn in_force(policy: &Policy) -> Entry {
+    let workers: Vec<&String> = policy.workers.keys().collect();
+    Entry {
+        policy: Some(policy.hash.0.clone()),
+        detail: Some(serde_json::json!({ "state": "in force", "workers": workers })),
+        ..Entry::new(Kind::Policy)
+    }
+}
+
+fn accept(broker: &Arc<Broker>) {
+    loop {
+        let Ok((socket, _)) = broker.listeners.broker.accept() else {
+            // Out of descriptors: wait for some to come back rather than spin.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            continue;
+        };
+        let broker = broker.clone();
+        // A connection that gets no thread is closed, and its peer tries again.
+        let _ = std::thread::Builder::new().name("peer".into()).spawn(move || service::serve(&broker, socket));
+    }
+}
+
+fn block_end_signals() -> Result<libc::sigset_t, BrokerError> {
+    // SAFETY: an all-zero set is what sigemptyset makes of it next.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: valid pointers to the set on this stack.
+    let failed = unsafe {
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGTERM);
+        libc::sigaddset(&raw mut set, libc::SIGINT);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut())
+    };
+    if failed == 0 { Ok(set) } else { Err(BrokerError::Io(io::Error::from_raw_os_error(failed))) }
+}
+
+fn wait_for(signals: &libc::sigset_t) {
+    let mut signal = 0;
+    // SAFETY: valid pointers; it returns when one of the blocked signals is pending.
+    unsafe { libc::sigwait(signals, &raw mut signal) };
+}

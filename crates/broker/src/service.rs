@@ -1,0 +1,339 @@
+//! The two peers: one thread reads each connection, one writes it, one more for each running command.
+
+use crate::command::{Commands, Run};
+use crate::record::{self, Asked};
+use crate::supervise::Cancel;
+use crate::{Broker, Identities};
+use doorward_audit::Outcome;
+use doorward_policy::Reason;
+use doorward_wire::PROTOCOL;
+use doorward_wire::broker::{
+    FromBroker, MAX_FRAME, PolicyFile, RequestId, Service, ToBroker, WorkerAccount,
+};
+use doorward_wire::frame::{self, Receiver};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Longest a peer may take for its first frame.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Most requests of one connection that are recorded and not ended.
+const MOST_OPEN: usize = 65536;
+
+/// Serves one connection to its end.
+pub(crate) fn serve(broker: &Arc<Broker>, socket: UnixStream) {
+    let Ok(credentials) = rustix::net::sockopt::socket_peercred(&socket) else { return };
+    let uid = credentials.uid.as_raw();
+    let Ok(reading) = socket.try_clone() else { return };
+    let mut receiver = Receiver::new(reading, MAX_FRAME);
+    if socket.set_read_timeout(Some(PATIENCE)).is_err() {
+        return;
+    }
+    let service = match receiver.receive::<ToBroker>() {
+        Ok(Some((ToBroker::Hello { protocol, service }, fds))) if fds.is_empty() => {
+            match refuse(&broker.identities, uid, protocol, service) {
+                None => service,
+                Some(message) => return unwelcome(&socket, message),
+            }
+        }
+        Ok(None) => return,
+        _ => return unwelcome(&socket, "the first frame must be hello".to_owned()),
+    };
+    if socket.set_read_timeout(None).is_err() || welcome(broker, &socket, service).is_err() {
+        return;
+    }
+    let Ok(writing) = socket.try_clone() else { return };
+    let (outbox, letters) = mpsc::channel::<FromBroker>();
+    let writer = std::thread::spawn(move || {
+        for letter in letters {
+            if frame::send(&writing, &letter, &[]).is_err() {
+                // The reading side sees the end too and cleans up.
+                let _ = writing.shutdown(std::net::Shutdown::Both);
+                return;
+            }
+        }
+    });
+    let peer = Arc::new(Peer { broker: broker.clone(), service, outbox, open: Mutex::default() });
+    peer.listen(&mut receiver);
+    peer.part();
+    drop(peer);
+    let _ = socket.shutdown(std::net::Shutdown::Both);
+    // It ends when the last running command of this connection has ended.
+    drop(writer);
+}
+
+fn refuse(identities: &Identities, uid: u32, protocol: u32, service: Service) -> Option<String> {
+    if protocol != PROTOCOL {
+        return Some(format!("this broker speaks protocol {PROTOCOL}; start all services from one build"));
+    }
+    let expected = match service {
+        Service::Gateway => identities.gateway.0,
+        Service::Proxy => identities.proxy.0,
+    };
+    (uid != expected).then(|| "this account may not speak here".to_owned())
+}
+
+fn unwelcome(socket: &UnixStream, message: String) {
+    // A peer that is gone needs no answer.
+    let _ = frame::send(socket, &FromBroker::Unwelcome { message }, &[]);
+}
+
+fn welcome(broker: &Broker, socket: &UnixStream, service: Service) -> Result<(), frame::FrameError> {
+    let fds: Vec<BorrowedFd<'_>> = match service {
+        Service::Gateway => vec![broker.listeners.gateway.as_fd()],
+        Service::Proxy => broker.listeners.workers.iter().map(|(_, listener)| listener.as_fd()).collect(),
+    };
+    let message = FromBroker::Welcome {
+        protocol: PROTOCOL,
+        policy: broker
+            .bundle
+            .files
+            .iter()
+            .map(|file| PolicyFile { path: file.path.clone(), text: file.text.clone() })
+            .collect(),
+        hash: broker.policy.hash.0.clone(),
+        workers: accounts(broker),
+        host: broker.host.clone(),
+        operators: broker.operators.clone(),
+    };
+    frame::send(socket, &message, &fds)
+}
+
+fn accounts(broker: &Broker) -> Vec<WorkerAccount> {
+    broker.listeners.workers.iter().map(|(account, _)| account.clone()).collect()
+}
+
+/// A request of this connection that has a record and no end.
+enum Open {
+    /// By `Intent`: the peer tells the end.
+    Recorded { seq: u64, worker: String },
+    /// By `Run`, still running.
+    Running(Arc<Cancel>),
+    /// By `Run`, ended: waits for `Output`.
+    Ended { seq: u64, worker: String, outcome: Outcome },
+}
+
+/// One greeted connection.
+pub(crate) struct Peer {
+    pub(crate) broker: Arc<Broker>,
+    service: Service,
+    outbox: Sender<FromBroker>,
+    open: Mutex<HashMap<RequestId, Open>>,
+}
+
+impl Peer {
+    fn listen(self: &Arc<Self>, receiver: &mut Receiver<UnixStream>) {
+        loop {
+            match receiver.receive::<ToBroker>() {
+                Ok(Some((message, fds))) => {
+                    if let Err(why) = self.hear(message, fds) {
+                        eprintln!("doorward: broker: {:?} broke the protocol: {why}", self.service);
+                        return;
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    eprintln!("doorward: broker: {:?}: {error}", self.service);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One message. An error ends the connection.
+    fn hear(self: &Arc<Self>, message: ToBroker, fds: Vec<OwnedFd>) -> Result<(), &'static str> {
+        if !fds.is_empty() && !matches!(message, ToBroker::Run { .. }) {
+            return Err("descriptors with a message that has none");
+        }
+        let gateway = self.service == Service::Gateway;
+        match message {
+            ToBroker::Run { request, asker, policy, run, argv, stdin } if gateway => {
+                Commands::start(self, Run { request, asker, policy, run, argv, stdin, fds });
+            }
+            ToBroker::Cancel { request, why } if gateway => {
+                if let Some(Open::Running(cancel)) = self.open().get(&request) {
+                    cancel.fire(&bounded(why));
+                }
+            }
+            ToBroker::Output { request, bytes, truncated } if gateway => self.complete(&request, bytes, truncated),
+            message @ ToBroker::Intent { .. } => self.intend(message),
+            ToBroker::Outcome { request, status, millis, bytes, truncated, error } => {
+                let how = if error.is_some() { "failed" } else { "answered" }.to_owned();
+                let outcome = Outcome {
+                    how,
+                    status: Some(status),
+                    millis,
+                    bytes,
+                    truncated,
+                    error: error.map(|error| self.broker.policy.runs.redact(&error).into_owned()),
+                    ..Outcome::default()
+                };
+                self.conclude(&request, outcome);
+            }
+            ToBroker::CheckBinds { request, paths } if !gateway => {
+                let unsafe_path = crate::binds::first_unsafe(&self.broker.policy, &paths);
+                self.say(FromBroker::Binds { request, unsafe_path });
+            }
+            ToBroker::Host { request } => {
+                let last_seq = self.broker.audit.last_seq();
+                self.say(FromBroker::Host { request, host: self.broker.host.clone(), last_seq });
+            }
+            ToBroker::Hello { .. } => return Err("hello a second time"),
+            _ => return Err("a message of the other service"),
+        }
+        Ok(())
+    }
+
+    fn intend(self: &Arc<Self>, message: ToBroker) {
+        let ToBroker::Intent {
+            request,
+            asker,
+            policy,
+            decision,
+            operation,
+            argv,
+            line_base64,
+            http,
+            objects,
+            durable,
+        } = message
+        else {
+            return;
+        };
+        if let Some((reason, why)) = self.unfit(&request, &policy, decision.allow) {
+            return self.refuse(request, reason, why);
+        }
+        let worker = asker.worker.clone();
+        let entry = record::intent(
+            Asked {
+                request: &request,
+                asker: &asker,
+                policy: &policy,
+                decision,
+                operation: Some(operation),
+                argv,
+                line_base64,
+                http,
+                objects,
+                weaker: Vec::new(),
+            },
+            &self.broker.policy.runs,
+        );
+        let peer = self.clone();
+        self.broker.audit.submit(entry, durable, move |done| match done {
+            Ok(seq) => {
+                peer.open().insert(request.clone(), Open::Recorded { seq, worker });
+                peer.say(FromBroker::Recorded { request, seq });
+            }
+            Err(error) => peer.refuse_unrecorded(request, &error),
+        });
+    }
+
+    /// What stands against a new request before it is looked at. A refusal is recorded under any policy.
+    pub(crate) fn unfit(&self, request: &RequestId, policy: &str, allow: bool) -> Option<(Reason, &'static str)> {
+        let open = self.open();
+        if request.0.is_empty() || request.0.len() > 64 || open.contains_key(request) {
+            return Some((Reason::BadRequest, "the request's id is not new"));
+        }
+        if open.len() >= MOST_OPEN {
+            return Some((Reason::RateLimited, "too many requests are open; try again later"));
+        }
+        (allow && policy != self.broker.policy.hash.0)
+            .then_some((Reason::PolicyChanged, "the policy changed meanwhile; try again"))
+    }
+
+    /// A command runs: from now on it can be cancelled.
+    pub(crate) fn running(&self, request: &RequestId, cancel: &Arc<Cancel>) {
+        self.open().insert(request.clone(), Open::Running(cancel.clone()));
+    }
+
+    /// A command ended; its record waits for what the gateway counted.
+    pub(crate) fn ended(&self, request: &RequestId, seq: u64, worker: String, outcome: Outcome) {
+        self.open().insert(request.clone(), Open::Ended { seq, worker, outcome });
+    }
+
+    /// A command that was not run after all.
+    pub(crate) fn forget(&self, request: &RequestId) {
+        self.open().remove(request);
+    }
+
+    fn complete(&self, request: &RequestId, bytes: u64, truncated: bool) {
+        let mut open = self.open();
+        if !matches!(open.get(request), Some(Open::Ended { .. })) {
+            return;
+        }
+        if let Some(Open::Ended { seq, worker, outcome }) = open.remove(request) {
+            drop(open);
+            self.write_outcome(request, &worker, seq, Outcome { bytes, truncated, ..outcome });
+        }
+    }
+
+    fn conclude(&self, request: &RequestId, outcome: Outcome) {
+        let mut open = self.open();
+        if !matches!(open.get(request), Some(Open::Recorded { .. })) {
+            return;
+        }
+        if let Some(Open::Recorded { seq, worker }) = open.remove(request) {
+            drop(open);
+            self.write_outcome(request, &worker, seq, outcome);
+        }
+    }
+
+    pub(crate) fn write_outcome(&self, request: &RequestId, worker: &str, seq: u64, outcome: Outcome) {
+        let entry = record::outcome(request, worker, seq, outcome);
+        // The effect is past; a log that cannot be written refuses the next request.
+        self.broker.audit.submit(entry, false, |_| ());
+    }
+
+    /// The connection is gone: its commands end, and its open requests are recorded as cut off.
+    fn part(&self) {
+        let open = std::mem::take(&mut *self.open());
+        for (request, state) in open {
+            match state {
+                Open::Running(cancel) => {
+                    cancel.fire("disconnect");
+                    // Its own thread records the end.
+                    self.open().insert(request, Open::Running(cancel));
+                }
+                Open::Ended { seq, worker, outcome } => self.write_outcome(&request, &worker, seq, outcome),
+                Open::Recorded { seq, worker } => {
+                    let outcome = Outcome {
+                        how: "disconnected".into(),
+                        error: Some("the service's connection to the broker ended first".into()),
+                        ..Outcome::default()
+                    };
+                    self.write_outcome(&request, &worker, seq, outcome);
+                }
+            }
+        }
+    }
+
+    /// Sends; `false` when the connection is gone.
+    pub(crate) fn say(&self, message: FromBroker) -> bool {
+        self.outbox.send(message).is_ok()
+    }
+
+    pub(crate) fn refuse(&self, request: RequestId, reason: Reason, message: impl Into<String>) {
+        self.say(FromBroker::Refused { request, reason: reason.code().to_owned(), message: message.into() });
+    }
+
+    pub(crate) fn refuse_unrecorded(&self, request: RequestId, error: &doorward_audit::AuditError) {
+        eprintln!("doorward: broker: {error}");
+        self.refuse(
+            request,
+            Reason::AuditUnavailable,
+            "the audit log cannot be written, so nothing is done; tell the operator",
+        );
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<RequestId, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn bounded(text: String) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}
