@@ -5,11 +5,46 @@ use std::io;
 /// Every capability that Linux has, in the kernel's order: the position is the number
 /// (`include/uapi/linux/capability.h`, Linux 6.12).
 pub(crate) const NAMES: [&str; 41] = [
-    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
-    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
-    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
-    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
+    "chown",
+    "dac_override",
+    "dac_read_search",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setpcap",
+    "linux_immutable",
+    "net_bind_service",
+    "net_broadcast",
+    "net_admin",
+    "net_raw",
+    "ipc_lock",
+    "ipc_owner",
+    "sys_module",
+    "sys_rawio",
+    "sys_chroot",
+    "sys_ptrace",
+    "sys_pacct",
+    "sys_admin",
+    "sys_boot",
+    "sys_nice",
+    "sys_resource",
+    "sys_time",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "audit_control",
+    "setfcap",
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
     "checkpoint_restore",
 ];
 
@@ -101,7 +136,8 @@ mod tests {
 
     #[test]
     fn names_stand_at_their_numbers() {
-        for (name, number) in [("kill", 5), ("net_admin", 12), ("sys_ptrace", 19), ("checkpoint_restore", 40)] {
+        for (name, number) in [("kill", 5), ("net_admin", 12), ("sys_ptrace", 19), ("checkpoint_restore", 40)]
+        {
             assert!(CapSet::of(&[name.to_owned()]).unwrap().has(number), "{name}");
         }
         assert_eq!(CapSet::of(&["kill".to_owned()]).unwrap(), CapSet::KILL);

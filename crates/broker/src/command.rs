@@ -59,7 +59,9 @@ impl Commands {
     pub(crate) fn start(peer: &Arc<Peer>, run: Run) {
         let cancel = match Cancel::new() {
             Ok(cancel) => Arc::new(cancel),
-            Err(_) => return peer.refuse(run.request, Reason::Internal, "too many things are open; try again"),
+            Err(_) => {
+                return peer.refuse(run.request, Reason::Internal, "too many things are open; try again");
+            }
         };
         if let Some((reason, why)) = peer.unfit(&run.request, &run.policy, true) {
             return peer.refuse(run.request, reason, why);

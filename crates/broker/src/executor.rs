@@ -42,7 +42,8 @@ impl Executor {
         } else {
             &[Isolation::UserNamespace]
         };
-        let mut executor = Executor { isolation: Isolation::Bare, landlock: landlock::version(), mountpoint, hidden };
+        let mut executor =
+            Executor { isolation: Isolation::Bare, landlock: landlock::version(), mountpoint, hidden };
         for way in ways {
             executor.isolation = *way;
             match executor.try_out() {
@@ -153,7 +154,8 @@ pub(crate) fn spawn_gid(worker: &Worker) -> u32 {
 fn own_identity(how: &How) -> Result<(Ids, String), PrepareError> {
     if how.identity != Identity::Worker || !how.groups.is_empty() || !how.caps.is_empty() {
         return Err(PrepareError::Unavailable(
-            "this rule needs more rights than doorward was started with; the operator must run it as root".into(),
+            "this rule needs more rights than doorward was started with; the operator must run it as root"
+                .into(),
         ));
     }
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());

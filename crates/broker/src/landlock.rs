@@ -52,11 +52,8 @@ pub(crate) fn restrict(plan: &Plan) -> Sys<()> {
         return Ok(());
     }
     let network = if version >= 4 && plan.network != Network::Host { TCP } else { 0 };
-    let ruleset = Ruleset {
-        filesystem: handled(version),
-        network,
-        scoped: if version >= 6 { SCOPES } else { 0 },
-    };
+    let ruleset =
+        Ruleset { filesystem: handled(version), network, scoped: if version >= 6 { SCOPES } else { 0 } };
     // Older kernels take the shorter structure of their time.
     let size = if version >= 6 {
         24_usize

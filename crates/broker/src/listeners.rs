@@ -38,7 +38,11 @@ pub(crate) fn folder(path: &Path, mode: u32) -> Result<PathBuf, BrokerError> {
 }
 
 /// Makes every socket below `runtime_dir`. Sockets that an earlier broker left are replaced.
-pub(crate) fn make(runtime_dir: &Path, policy: &Policy, identities: &Identities) -> Result<Listeners, BrokerError> {
+pub(crate) fn make(
+    runtime_dir: &Path,
+    policy: &Policy,
+    identities: &Identities,
+) -> Result<Listeners, BrokerError> {
     let runtime_dir = folder(runtime_dir, 0o755)?;
     let workers_dir = folder(&runtime_dir.join("workers"), 0o755)?;
     let mut workers = Vec::new();

@@ -69,7 +69,10 @@ pub fn read(path: &Path) -> Result<Bundle, PolicyFileError> {
         let file = source(Path::new(&include))?;
         bytes = bytes.saturating_add(file.text.len());
         if bytes > LONGEST_ALL {
-            return Err(PolicyFileError::Content { path: include, why: "the policy's files are too long in all" });
+            return Err(PolicyFileError::Content {
+                path: include,
+                why: "the policy's files are too long in all",
+            });
         }
         files.push(file);
     }
@@ -124,6 +127,9 @@ mod tests {
         std::fs::write(&path, [0xff, 0xfe]).unwrap();
         mode(&path, 0o600);
         assert!(matches!(read(&path), Err(PolicyFileError::Content { why: "is not UTF-8 text", .. })));
-        assert!(matches!(read(dir.path()), Err(PolicyFileError::Content { why: "is not a regular file", .. })));
+        assert!(matches!(
+            read(dir.path()),
+            Err(PolicyFileError::Content { why: "is not a regular file", .. })
+        ));
     }
 }

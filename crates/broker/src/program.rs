@@ -193,7 +193,9 @@ mod tests {
         std::fs::copy("/bin/sh", &evil).unwrap();
         std::fs::set_permissions(&evil, PermissionsExt::from_mode(0o777)).unwrap();
         let path = script(dir.path(), &format!("#!{}\n", evil.display()));
-        assert!(matches!(resolve(path.to_str().unwrap()), Err(ProgramFault::Chain(fault)) if fault.at == evil));
+        assert!(
+            matches!(resolve(path.to_str().unwrap()), Err(ProgramFault::Chain(fault)) if fault.at == evil)
+        );
     }
 
     #[test]

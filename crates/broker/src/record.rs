@@ -24,7 +24,8 @@ pub(crate) struct Asked<'a> {
 
 /// The `intent` record of a request.
 pub(crate) fn intent(asked: Asked<'_>, runs: &Runs) -> Entry {
-    let Asked { request, asker, policy, decision, operation, argv, line_base64, http, objects, weaker } = asked;
+    let Asked { request, asker, policy, decision, operation, argv, line_base64, http, objects, weaker } =
+        asked;
     let clean = |text: String| runs.redact(&text).into_owned();
     Entry {
         request: Some(request.0.clone()),
@@ -69,7 +70,9 @@ pub(crate) fn of_end(end: &End, millis: u64, run: &str) -> Outcome {
     let base = Outcome { millis, run: Some(run.to_owned()), ..Outcome::default() };
     match end {
         End::Exited { code } => Outcome { how: "exited".into(), exit: Some(i32::from(*code)), ..base },
-        End::Signaled { signal } => Outcome { how: "signaled".into(), signal: Some(i32::from(*signal)), ..base },
+        End::Signaled { signal } => {
+            Outcome { how: "signaled".into(), signal: Some(i32::from(*signal)), ..base }
+        }
         End::Deadline => Outcome { how: "deadline".into(), ..base },
         End::Cancelled { why } => Outcome { how: "cancelled".into(), error: Some(why.clone()), ..base },
         End::SpawnFailed { step, error } => {

@@ -65,9 +65,19 @@ const LINKS: [&str; 3] = ["/run/current-system", "/run/opengl-driver", "/var/run
 const EMPTY: [&str; 7] = ["proc", "dev", "tmp", "var", "var/tmp", "root", "home"];
 /// Secrets in `/etc`, hidden unless the rule reads them.
 const SECRETS: [&str; 13] = [
-    "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d",
-    "/etc/ssl/private", "/etc/krb5.keytab", "/etc/wireguard", "/etc/NetworkManager/system-connections",
-    "/etc/doorward", "/etc/docker/key.json", "/etc/security/opasswd",
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/ssl/private",
+    "/etc/krb5.keytab",
+    "/etc/wireguard",
+    "/etc/NetworkManager/system-connections",
+    "/etc/doorward",
+    "/etc/docker/key.json",
+    "/etc/security/opasswd",
 ];
 /// Devices that are given: name, major, minor.
 pub(crate) const DEVICES: [(&std::ffi::CStr, u32, u32); 5] = [

@@ -186,7 +186,8 @@ fn accept(broker: &Arc<Broker>) {
         };
         let broker = broker.clone();
         // A connection that gets no thread is closed, and its peer tries again.
-        let _ = std::thread::Builder::new().name("peer".into()).spawn(move || service::serve(&broker, socket));
+        let _ =
+            std::thread::Builder::new().name("peer".into()).spawn(move || service::serve(&broker, socket));
     }
 }
 

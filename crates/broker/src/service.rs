@@ -8,7 +8,7 @@ use doorward_audit::Outcome;
 use doorward_policy::Reason;
 use doorward_wire::PROTOCOL;
 use doorward_wire::broker::{
-    FromBroker, MAX_FRAME, PolicyFile, RequestId, Service, ToBroker, WorkerAccount,
+    FromBroker, MAX_REQUEST, PolicyFile, RequestId, Service, ToBroker, WorkerAccount,
 };
 use doorward_wire::frame::{self, Receiver};
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub(crate) fn serve(broker: &Arc<Broker>, socket: UnixStream) {
     let Ok(credentials) = rustix::net::sockopt::socket_peercred(&socket) else { return };
     let uid = credentials.uid.as_raw();
     let Ok(reading) = socket.try_clone() else { return };
-    let mut receiver = Receiver::new(reading, MAX_FRAME);
+    let mut receiver = Receiver::new(reading, MAX_REQUEST);
     if socket.set_read_timeout(Some(PATIENCE)).is_err() {
         return;
     }
@@ -158,7 +158,9 @@ impl Peer {
                     cancel.fire(&bounded(why));
                 }
             }
-            ToBroker::Output { request, bytes, truncated } if gateway => self.complete(&request, bytes, truncated),
+            ToBroker::Output { request, bytes, truncated } if gateway => {
+                self.complete(&request, bytes, truncated)
+            }
             message @ ToBroker::Intent { .. } => self.intend(message),
             ToBroker::Outcome { request, status, millis, bytes, truncated, error } => {
                 let how = if error.is_some() { "failed" } else { "answered" }.to_owned();
@@ -233,7 +235,12 @@ impl Peer {
     }
 
     /// What stands against a new request before it is looked at. A refusal is recorded under any policy.
-    pub(crate) fn unfit(&self, request: &RequestId, policy: &str, allow: bool) -> Option<(Reason, &'static str)> {
+    pub(crate) fn unfit(
+        &self,
+        request: &RequestId,
+        policy: &str,
+        allow: bool,
+    ) -> Option<(Reason, &'static str)> {
         let open = self.open();
         if request.0.is_empty() || request.0.len() > 64 || open.contains_key(request) {
             return Some((Reason::BadRequest, "the request's id is not new"));

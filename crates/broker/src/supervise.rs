@@ -108,7 +108,10 @@ fn signal(child: &Child, signal: Signal) {
 /// Waits for init's end, takes the command's status, and leaves nothing.
 fn gather(child: &Child) -> Option<End> {
     while matches!(
-        rustix::process::waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT),
+        rustix::process::waitid(
+            WaitId::PidFd(child.pidfd.as_fd()),
+            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT
+        ),
         Err(rustix::io::Errno::INTR)
     ) {}
     if child.isolation == Isolation::Bare {
@@ -132,4 +135,3 @@ fn decode(status: i32) -> End {
     }
     End::Signaled { signal: u8::try_from(libc::WTERMSIG(status)).unwrap_or(0) }
 }
-

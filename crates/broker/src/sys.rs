@@ -128,18 +128,12 @@ pub(crate) fn set_mount(tree: RawFd, set: u64, userns: Option<RawFd>, recursive:
     let idmap = if userns.is_some() { mount_attr::IDMAP } else { 0 };
     let attr = MountAttr { set: set | idmap, clear: 0, propagation: 0, userns_fd };
     let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
-    call!(libc::SYS_mount_setattr, tree, c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>()).map(drop)
+    call!(libc::SYS_mount_setattr, tree, c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>())
+        .map(drop)
 }
 
 /// Puts a detached mount at `path`.
 pub(crate) fn attach_tree(tree: RawFd, path: &CStr) -> Sys<()> {
-    call!(
-        libc::SYS_move_mount,
-        tree,
-        c"".as_ptr(),
-        libc::AT_FDCWD,
-        path.as_ptr(),
-        MOVE_MOUNT_F_EMPTY_PATH
-    )
-    .map(drop)
+    call!(libc::SYS_move_mount, tree, c"".as_ptr(), libc::AT_FDCWD, path.as_ptr(), MOVE_MOUNT_F_EMPTY_PATH)
+        .map(drop)
 }
