@@ -114,7 +114,11 @@ fn absolute(path: &CStr) -> &'static CStr {
 
 fn proc(plan: &Plan) -> Sys<()> {
     match plan.proc {
-        Proc::Own => sys::mount(c"none", c"proc", Some(c"proc"), PROC_FLAGS, None),
-        Proc::Host => bind(c"/proc", c"proc", false, READ_ONLY | mount_attr::NOEXEC),
+        // Init's command line is the broker's: a command does not see it.
+        Proc::Own => sys::mount(c"none", c"proc", Some(c"proc"), PROC_FLAGS, Some(c"hidepid=2")),
+        // Without following symlinks: `/proc/PID/root` would lead out of the new root.
+        Proc::Host => {
+            bind(c"/proc", c"proc", false, READ_ONLY | mount_attr::NOEXEC | mount_attr::NOSYMFOLLOW)
+        }
     }
 }

@@ -62,7 +62,7 @@ const BASE: [&str; 9] =
 /// Symlinks that programs go through, repeated where the host has them.
 const LINKS: [&str; 3] = ["/run/current-system", "/run/opengl-driver", "/var/run"];
 /// Empty folders that programs expect.
-const EMPTY: [&str; 7] = ["proc", "dev", "tmp", "var", "var/tmp", "root", "home"];
+const EMPTY: [&str; 8] = ["proc", "dev", "run", "tmp", "var", "var/tmp", "root", "home"];
 /// Secrets in `/etc`, hidden unless the rule reads them.
 const SECRETS: [&str; 13] = [
     "/etc/shadow",

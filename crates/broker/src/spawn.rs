@@ -6,8 +6,8 @@ use crate::step::Step;
 use crate::sys::{Sys, call};
 use doorward_policy::Network;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use rustix::io::fcntl_dupfd_cloexec;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// Lowest descriptor of a plan, above the child's slots.
@@ -210,9 +210,4 @@ fn hear(pipe: &OwnedFd) -> Result<(), SpawnError> {
         Ok(_) => Err(broken(libc::EIO)),
         Err(error) => Err(broken(error.raw_os_error())),
     }
-}
-
-/// Marks a descriptor close-on-exec, whoever sent it.
-pub(crate) fn cloexec(fd: impl AsFd) -> Sys<()> {
-    fcntl_setfd(fd, FdFlags::CLOEXEC).map_err(rustix::io::Errno::raw_os_error)
 }

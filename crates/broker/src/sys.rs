@@ -103,6 +103,7 @@ pub(crate) mod mount_attr {
     pub(crate) const NOSUID: u64 = 0x2;
     pub(crate) const NODEV: u64 = 0x4;
     pub(crate) const NOEXEC: u64 = 0x8;
+    pub(crate) const NOSYMFOLLOW: u64 = 0x0020_0000;
     pub(crate) const IDMAP: u64 = 0x0010_0000;
 }
 

@@ -3,5 +3,6 @@
 mod order;
 mod sandboxed;
 mod support;
+mod truthful;
 
 pub(crate) use support::trace;

@@ -12,7 +12,7 @@ use doorward_wire::broker::End;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// One record of the trace: step, then nanoseconds of the monotonic clock.
@@ -57,7 +57,7 @@ pub(crate) fn caps(names: &[&str]) -> BTreeSet<String> {
 }
 
 pub(crate) struct House {
-    pub(crate) dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     pub(crate) executor: Executor,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn house() -> House {
 pub(crate) fn house_hiding(paths: Vec<PathBuf>) -> House {
     let dir = tempfile::tempdir().unwrap();
     let executor = Executor::find(dir.path(), Hidden { paths }).unwrap();
-    House { dir, executor }
+    House { _dir: dir, executor }
 }
 
 #[derive(Debug)]
@@ -172,8 +172,4 @@ pub(crate) fn host(words: &[&str]) -> String {
         std::process::Command::new(words[0]).args(&words[1..]).env("LC_ALL", "C.UTF-8").output().unwrap();
     assert!(output.status.success(), "{words:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-pub(crate) fn exists(path: &str) -> bool {
-    Path::new(path).exists()
 }
