@@ -52,7 +52,7 @@ impl Session {
             Err(error) => {
                 let refusal = refuse::by_broker(error);
                 // The broker has recorded its own refusal; the row is what is left to do.
-                let _ = recorder.finish(not_started(&refusal)).await;
+                let _ = recorder.finish(not_started(&refusal, self.kept_message(&refusal))).await;
                 self.tell_refusal(&refusal).await
             }
         }
@@ -186,12 +186,12 @@ fn ended_row(verdict: &Verdict, rule: &str, pumped: Pumped) -> Ended {
     }
 }
 
-fn not_started(refusal: &Refusal) -> Ended {
+fn not_started(refusal: &Refusal, message: String) -> Ended {
     Ended {
         state: State::Refused,
         rule: refusal.rule.clone(),
         reason: Some(refusal.reason.code().to_owned()),
-        message: Some(refuse::one_line(&refusal.message)),
+        message: Some(message),
         exit: Some(refuse::exit_code(refusal.reason)),
         how: None,
         at: clock::now(),

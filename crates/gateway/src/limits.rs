@@ -40,6 +40,7 @@ struct Usage {
     lines: Bucket,
     dials: Bucket,
     running: Rc<Cell<u32>>,
+    showing: Rc<Cell<u32>>,
 }
 
 /// Refusals a minute that are recorded of uids that are no worker's, together.
@@ -85,12 +86,21 @@ impl Counts {
     /// Takes one of the worker's `lines.concurrent`.
     pub(crate) fn slot(&self, worker: &str, limits: &Limits) -> Result<Slot, Refusal> {
         let running = self.with(worker, limits, Instant::now(), |usage| Rc::clone(&usage.running));
-        if running.get() >= limits.lines_concurrent {
-            let message = format!("{} of your lines run now, as many as may at one time", running.get());
-            return Err(Refusal::new(Reason::RateLimited, message).nearest("wait until one of them ends"));
-        }
-        running.set(running.get().saturating_add(1));
-        Ok(Slot(running))
+        take(running, limits).ok_or_else(|| {
+            let message =
+                format!("{} of your lines run now, as many as may at one time", limits.lines_concurrent);
+            Refusal::new(Reason::RateLimited, message).nearest("wait until one of them ends")
+        })
+    }
+
+    /// Takes one of as many places for showing saved outputs, each of which holds memory while it is read.
+    pub(crate) fn showing(&self, worker: &str, limits: &Limits) -> Result<Slot, Refusal> {
+        let showing = self.with(worker, limits, Instant::now(), |usage| Rc::clone(&usage.showing));
+        take(showing, limits).ok_or_else(|| {
+            let message =
+                format!("you are being shown {} runs now, as many as may be", limits.lines_concurrent);
+            Refusal::new(Reason::RateLimited, message).nearest("read one of them to its end")
+        })
     }
 
     /// How many commands of the worker run now.
@@ -104,9 +114,18 @@ impl Counts {
             lines: Bucket::full(limits.lines_per_minute, now),
             dials: Bucket::full(limits.reads_per_minute, now),
             running: Rc::default(),
+            showing: Rc::default(),
         });
         work(usage)
     }
+}
+
+fn take(places: Rc<Cell<u32>>, limits: &Limits) -> Option<Slot> {
+    if places.get() >= limits.lines_concurrent {
+        return None;
+    }
+    places.set(places.get().saturating_add(1));
+    Some(Slot(places))
 }
 
 fn too_fast(limit: &str, wait: Duration) -> Refusal {

@@ -95,7 +95,7 @@ impl Session {
             allow: false,
             rule: refusal.rule.clone(),
             reason: Some(refusal.reason.code().to_owned()),
-            message: Some(refuse::one_line(&refusal.message)),
+            message: Some(self.kept_message(&refusal)),
         };
         let told = match self.record(&request, decision).await {
             Ok(()) => {
@@ -108,12 +108,17 @@ impl Session {
         self.tell_refusal(&told).await
     }
 
-    pub(crate) async fn keep_refused(&self, request: &Request, refusal: &Refusal) {
+    /// A refusal's message may repeat the words of the line: without their secrets it may be kept.
+    pub(crate) fn kept_message(&self, refusal: &Refusal) -> String {
+        self.known.policy.runs.redact(&refuse::one_line(&refusal.message)).into_owned()
+    }
+
+    async fn keep_refused(&self, request: &Request, refusal: &Refusal) {
         if self.asker.worker.is_empty() {
             return;
         }
         let row = request.row(&self.known, &self.asker.worker);
-        let message = refuse::one_line(&refusal.message);
+        let message = self.kept_message(refusal);
         let reason = refusal.reason.code().to_owned();
         self.gateway.store.refused(row, refusal.rule.clone(), reason, message).await;
     }

@@ -93,6 +93,7 @@ pub(crate) async fn serve_with(config: Config, timing: Timing) -> Result<(), Gat
 }
 
 async fn serve_sessions(config: Config, timing: Timing) -> Result<(), GatewayError> {
+    raise_descriptor_limit();
     let store = Store::start(&config.state_dir).map_err(GatewayError::Thread)?;
     let (link, mut events) = BrokerLink::start(config.broker_sock, Service::Gateway);
     let gateway = Rc::new(Gateway {
@@ -114,6 +115,14 @@ async fn serve_sessions(config: Config, timing: Timing) -> Result<(), GatewayErr
             stream = accept(listener.as_ref()) => gateway.admit(stream),
         }
     }
+}
+
+/// Each running line needs four descriptors; the usual soft limit of 1024 is made for `select(2)`.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Without more, sessions beyond the limit wait until others end.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// The next connection; waits for ever without a listener.

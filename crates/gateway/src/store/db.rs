@@ -2,6 +2,8 @@
 
 use super::{Ended, Found, NewRun, Row, Scope, State};
 use rusqlite::{Connection, OptionalExtension, Result, params};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ impl Db {
     /// Opens or makes the database and brings it to this version. Runs that a gateway before this one left
     /// running are marked cut off at `now`.
     pub(super) fn open(path: &Path, now: i64) -> Result<Db> {
+        private_file(path)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(2))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -172,6 +175,12 @@ fn row(from: &rusqlite::Row<'_>) -> Result<Row> {
     })
 }
 
+/// SQLite gives its side files the mode of the database, and makes that readable for everybody by itself.
+fn private_file(path: &Path) -> Result<()> {
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map(drop).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
 fn migrate(connection: &mut Connection) -> Result<()> {
     let version: Option<usize> = connection
         .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
@@ -196,6 +205,18 @@ fn migrate(connection: &mut Connection) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_else_can_read_the_database() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&folder.path().join("runs.db"), 0).unwrap();
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{entry:?}");
+        }
+        drop(db);
+    }
 
     #[test]
     fn a_database_of_a_later_version_is_not_touched() {

@@ -57,6 +57,10 @@ impl Session {
             Ok(found) => return self.refuse(request, not_one(prefix, &found)).await,
             Err(_) => return self.refuse(request, unreadable()).await,
         };
+        let _place = match self.gateway.counts.showing(&self.asker.worker, &self.limits()) {
+            Ok(place) => place,
+            Err(refusal) => return self.refuse(request, refusal).await,
+        };
         // A saved output may hold what other processes wrote: it is not shown without a record.
         if let Err(refusal) = self.record_allowed(&request, "built-in").await {
             return self.tell_refusal(&refusal).await;
