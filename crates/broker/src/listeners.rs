@@ -37,6 +37,25 @@ pub(crate) fn folder(path: &Path, mode: u32) -> Result<PathBuf, BrokerError> {
     Ok(opened.path)
 }
 
+/// The gateway's part of the state folder: `runs/`, and `runs.db` as a link into it. The state folder itself
+/// stays the broker's, so that whoever takes over the gateway cannot put another audit log in place of this.
+pub(crate) fn runs_folder(state_dir: &Path, identities: &Identities) -> Result<(), BrokerError> {
+    let path = state_dir.join("runs");
+    let fail = |source| BrokerError::Folder { path: path.clone(), source };
+    match fs::DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
+        _ => {}
+    }
+    if !identities.rootless {
+        let (uid, gid) = identities.gateway;
+        std::os::unix::fs::lchown(&path, Some(uid), Some(gid)).map_err(fail)?;
+    }
+    match std::os::unix::fs::symlink("runs/runs.db", state_dir.join("runs.db")) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(fail(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Makes every socket below `runtime_dir`. Sockets that an earlier broker left are replaced.
 pub(crate) fn make(
     runtime_dir: &Path,

@@ -137,6 +137,7 @@ pub(crate) fn open(config: Config) -> Result<Broker, BrokerError> {
     })?;
     let state_dir = listeners::folder(&config.state_dir, 0o755)?;
     let audit_dir = listeners::folder(&state_dir.join("audit"), 0o700)?;
+    listeners::runs_folder(&state_dir, &config.identities)?;
     let runtime_dir = listeners::folder(&config.runtime_dir, 0o755)?;
     let mountpoint = listeners::folder(&runtime_dir.join("root"), 0o700)?;
     let hidden = Hidden { paths: vec![policy.engine_socket.clone().into(), state_dir, runtime_dir.clone()] };

@@ -22,3 +22,4 @@ mod store;
 mod words;
 
 pub use serve::{Config, GatewayError, serve};
+pub use words::explain;

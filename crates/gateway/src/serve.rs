@@ -22,7 +22,7 @@ use tokio::net::{UnixListener, UnixStream};
 pub struct Config {
     /// The broker's socket.
     pub broker_sock: PathBuf,
-    /// Folder for `runs.db` and `runs/`; the gateway's account can write to it.
+    /// The state folder. The gateway's account can write to its `runs/`, which has the database and outputs.
     pub state_dir: PathBuf,
 }
 

@@ -144,7 +144,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Starts the thread over `runs.db` and `runs/` in `folder`. Opening them may fail and is tried again
+    /// Starts the thread over `runs/` in `folder`. Opening them may fail and is tried again
     /// with every question.
     ///
     /// # Errors

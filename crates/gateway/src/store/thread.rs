@@ -45,9 +45,10 @@ pub(super) struct Thread {
 
 impl Thread {
     pub(super) fn new(folder: &Path) -> Self {
+        let outputs = folder.join("runs");
         Thread {
-            database: folder.join("runs.db"),
-            outputs: folder.join("runs"),
+            database: outputs.join("runs.db"),
+            outputs,
             db: None,
             open: HashMap::new(),
             owed: Vec::new(),

@@ -18,14 +18,21 @@ impl Session {
             [dashes, line @ ..] if dashes == "--" => (false, line),
             _ => return self.refuse_usage(request, "explain").await,
         };
-        let verdict = explain(&self.known.policy, &self.asker.worker, line);
-        let text = if data { as_json(&verdict) } else { as_text(&verdict) };
+        let (text, _) = explain(&self.known.policy, &self.asker.worker, line, data);
         self.show(request, &text).await
     }
 }
 
-/// One word that holds blanks is a whole line in quotes; several words are the line's words.
-fn explain(policy: &Policy, worker: &str, words: &[String]) -> Result<Option<Meaning>, Refusal> {
+/// What would happen to a worker's line, as text or as data, and whether it would be allowed.
+///
+/// One word is a whole line in quotes; several words are the line's words.
+pub fn explain(policy: &Policy, worker: &str, words: &[String], data: bool) -> (String, bool) {
+    let verdict = verdict(policy, worker, words);
+    let text = if data { as_json(&verdict) } else { as_text(&verdict) };
+    (text, verdict.is_ok())
+}
+
+fn verdict(policy: &Policy, worker: &str, words: &[String]) -> Result<Option<Meaning>, Refusal> {
     let line = match words {
         [line] => line.clone(),
         words => doorward_line::quote(words),

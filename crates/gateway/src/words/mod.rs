@@ -2,6 +2,7 @@
 //! refusals are made from the rows.
 
 mod explain;
+pub use explain::explain;
 mod help;
 mod runs;
 

@@ -1,0 +1,79 @@
+//! `doorward audit`: what the log says, and whether it was left as it was written.
+
+use crate::args::{Audit, AuditFilter};
+use crate::session::FAILED;
+use doorward_audit::{ReadError, Reader, Shown, Verdict, Wanted, render, verify};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// The log does not verify.
+const BROKEN: u8 = 1;
+/// How often `follow` looks for new records.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Runs one of the audit commands over the log under `state_dir`.
+pub(crate) fn run(state_dir: &Path, what: Option<Audit>) -> u8 {
+    let folder = state_dir.join("audit");
+    match what.unwrap_or(Audit::List(AuditFilter::default())) {
+        Audit::List(filter) => match Reader::open(&folder, wanted(&filter)) {
+            Ok(reader) => show(reader, filter.json),
+            Err(error) => fail(&error),
+        },
+        Audit::Follow(filter) => match Reader::open(&folder, wanted(&filter)) {
+            Ok(reader) => show(reader.follow(POLL), filter.json),
+            Err(error) => fail(&error),
+        },
+        Audit::Verify => check(&folder),
+    }
+}
+
+fn wanted(filter: &AuditFilter) -> Wanted {
+    let verdict =
+        filter.verdict.as_deref().map(|name| if name == "deny" { Verdict::Deny } else { Verdict::Allow });
+    Wanted { worker: filter.worker.clone(), verdict }
+}
+
+/// Prints records until there are no more or nobody reads; what cannot be read is told and passed over.
+fn show(records: impl Iterator<Item = Result<Shown, ReadError>>, json: bool) -> u8 {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut code = 0;
+    for record in records {
+        let line = match record {
+            Ok(shown) if json => shown.line,
+            Ok(shown) => render(&shown.record),
+            Err(error) => {
+                code = fail(&error);
+                continue;
+            }
+        };
+        if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+            break;
+        }
+    }
+    code
+}
+
+fn check(folder: &Path) -> u8 {
+    match verify(folder) {
+        Ok(whole) => {
+            println!(
+                "ok: {} records, {} to {}, last hash {}",
+                whole.records, whole.first, whole.last, whole.last_hash
+            );
+            if whole.unfinished > 0 {
+                println!("    and {} bytes of a record that is not yet whole", whole.unfinished);
+            }
+            0
+        }
+        Err(fault) => {
+            eprintln!("doorward: the audit log does not verify: {fault}");
+            BROKEN
+        }
+    }
+}
+
+fn fail(error: &ReadError) -> u8 {
+    eprintln!("doorward: {error}");
+    FAILED
+}

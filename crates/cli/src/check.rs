@@ -1,0 +1,103 @@
+//! `doorward check`: a policy's errors, notices and what this host lacks for it.
+
+use doorward_policy::{Bundle, Policy, PolicyError};
+use std::path::Path;
+
+/// The policy has errors.
+const BROKEN: u8 = 1;
+
+/// Prints everything that is to be said about the policy at `path`; 0 when it loads.
+pub(crate) fn run(path: &Path, json: bool) -> u8 {
+    let bundle = match doorward_broker::policy_files::read(path) {
+        Ok(bundle) => bundle,
+        Err(error) => return refuse(json, &error.to_string()),
+    };
+    match Policy::load(&bundle) {
+        Ok(policy) => accept(&policy, json),
+        Err(errors) if json => {
+            print_json(
+                &serde_json::json!({ "ok": false, "errors": errors.iter().map(as_data).collect::<Vec<_>>() }),
+            );
+            BROKEN
+        }
+        Err(errors) => {
+            eprint!("{}", render(&bundle, &errors));
+            eprintln!(
+                "doorward: {} error{} in the policy",
+                errors.len(),
+                if errors.len() == 1 { "" } else { "s" }
+            );
+            BROKEN
+        }
+    }
+}
+
+/// The errors as people read them, each with its line of text.
+pub(crate) fn render(bundle: &Bundle, errors: &[PolicyError]) -> String {
+    let text_of = |file: &str| {
+        bundle.files.iter().find(|source| source.path == file).map_or("", |source| source.text.as_str())
+    };
+    errors.iter().map(|error| error.render(text_of(&error.at.file))).fold(String::new(), |all, one| {
+        let end = if one.ends_with('\n') { "" } else { "\n" };
+        all + &one + end
+    })
+}
+
+fn accept(policy: &Policy, json: bool) -> u8 {
+    let missing = missing_programs(policy);
+    if json {
+        let notices: Vec<_> = policy
+            .notices
+            .iter()
+            .map(|notice| serde_json::json!({ "at": notice.at.to_string(), "message": notice.message }))
+            .collect();
+        let answer = serde_json::json!({
+            "ok": true, "hash": policy.hash.0, "notices": notices, "unavailable": missing,
+        });
+        print_json(&answer);
+        return 0;
+    }
+    for notice in &policy.notices {
+        println!("{}: {}", notice.at, notice.message);
+    }
+    for (rule, program) in &missing {
+        println!("{rule}: `{program}` is not on this host; the rule answers `unavailable`");
+    }
+    let rules: usize = policy.roles.values().map(|role| role.commands.len()).sum();
+    println!(
+        "ok: {} workers, {} roles, {rules} command rules; hash {}",
+        policy.workers.len(),
+        policy.roles.len(),
+        policy.hash.0.get(..12).unwrap_or_default()
+    );
+    0
+}
+
+/// Rules whose program this host lacks, as (rule, program).
+fn missing_programs(policy: &Policy) -> Vec<(String, String)> {
+    policy
+        .roles
+        .values()
+        .flat_map(|role| &role.commands)
+        .filter_map(|rule| Some((rule, rule.usage.split_whitespace().next()?)))
+        .filter(|(_, program)| doorward_broker::program::resolve(program).is_err())
+        .map(|(rule, program)| (rule.id.clone(), program.to_owned()))
+        .collect()
+}
+
+fn refuse(json: bool, message: &str) -> u8 {
+    if json {
+        print_json(&serde_json::json!({ "ok": false, "errors": [{ "message": message }] }));
+    } else {
+        eprintln!("doorward: {message}");
+    }
+    BROKEN
+}
+
+fn as_data(error: &PolicyError) -> serde_json::Value {
+    serde_json::json!({ "at": error.at.to_string(), "message": error.message, "help": error.help })
+}
+
+fn print_json(value: &serde_json::Value) {
+    println!("{value}");
+}

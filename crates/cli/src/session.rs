@@ -1,0 +1,146 @@
+//! `doorward session`: one worker's connection, from sshd's pipes to the gateway and back. Holds nothing,
+//! decides nothing.
+
+use crate::shell::Session;
+use base64::Engine as _;
+use doorward_wire::session::{FromSession, Hello, ToSession};
+use rustix::event::{PollFd, PollFlags, poll};
+use sha2::{Digest, Sha256};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+/// Doorward itself failed.
+pub(crate) const FAILED: u8 = 125;
+
+/// Runs the session to its end; the exit code for sshd.
+pub(crate) fn run(session: &Session) -> u8 {
+    let claims = Hello {
+        protocol: doorward_wire::PROTOCOL,
+        key: session.key.clone().or_else(key_by_sshd),
+        source: std::env::var("SSH_CONNECTION")
+            .ok()
+            .and_then(|text| text.split(' ').next().map(str::to_owned)),
+    };
+    let ask = [FromSession::Hello(claims), FromSession::Line(session.line.clone())];
+    converse(&session.runtime_dir, session.as_shell, &ask)
+}
+
+/// Connects to the gateway, says `ask`, and carries the answer to this process's own stdout and stderr.
+pub(crate) fn converse(runtime_dir: &Path, as_shell: bool, ask: &[FromSession]) -> u8 {
+    let socket = match connect(runtime_dir, as_shell) {
+        Ok(socket) => socket,
+        Err(message) => return fail(message),
+    };
+    match exchange(socket, ask) {
+        Ok(code) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => FAILED,
+        Err(_) => fail("the gateway closed the connection before the end; the command may have run"),
+    }
+}
+
+fn fail(message: &str) -> u8 {
+    let _ = writeln!(io::stderr(), "doorward: {message}");
+    FAILED
+}
+
+fn connect(runtime_dir: &Path, as_shell: bool) -> Result<UnixStream, &'static str> {
+    if !is_believable(runtime_dir, as_shell) {
+        return Err("the services' folder is not theirs; ask the operator to run `doorward status`");
+    }
+    UnixStream::connect(runtime_dir.join("gateway.sock"))
+        .map_err(|_| "refused (gateway_unavailable): the services are not running; ask the operator")
+}
+
+/// A folder of root's or doorward's; in a try-out without root also of the caller's own.
+fn is_believable(runtime_dir: &Path, as_shell: bool) -> bool {
+    let Ok(facts) = std::fs::symlink_metadata(runtime_dir) else { return true };
+    let doorward = doorward_broker::accounts::uid_of(doorward_broker::accounts::GATEWAY);
+    let own = rustix::process::geteuid().as_raw();
+    let closed = facts.mode() & 0o022 == 0;
+    facts.is_dir()
+        && closed
+        && (facts.uid() == 0 || Some(facts.uid()) == doorward || (!as_shell && facts.uid() == own))
+}
+
+/// The fingerprint of the key that sshd accepted, from the file it names with `ExposeAuthInfo`.
+fn key_by_sshd() -> Option<String> {
+    let path = std::env::var_os("SSH_USER_AUTH")?;
+    let mut text = String::new();
+    std::fs::File::open(path).ok()?.take(64 * 1024).read_to_string(&mut text).ok()?;
+    let line = text.lines().find(|line| line.starts_with("publickey "))?;
+    let blob = base64::engine::general_purpose::STANDARD.decode(line.split(' ').nth(2)?).ok()?;
+    let digest = base64::engine::general_purpose::STANDARD_NO_PAD.encode(Sha256::digest(&blob));
+    Some(format!("SHA256:{digest}"))
+}
+
+fn exchange(mut socket: UnixStream, ask: &[FromSession]) -> io::Result<u8> {
+    for message in ask {
+        socket.write_all(&message.encode())?;
+    }
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+    loop {
+        while let Some(message) = ToSession::decode(&mut bytes).map_err(io::Error::other)? {
+            match message {
+                ToSession::Stdout(out) => io::stdout().write_all(&out).and_then(|()| io::stdout().flush())?,
+                ToSession::Stderr(err) => io::stderr().write_all(&err)?,
+                ToSession::Exit(code) => return Ok(code),
+                ToSession::Dial(path) => return dial(Path::new(&path)),
+            }
+        }
+        match read_or_reader_gone(&mut socket, &mut buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => bytes.extend_from_slice(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+/// Reads what comes, or fails with `BrokenPipe` when whoever reads stdout is gone: an agent's stdin is at its
+/// end from the start, so a disconnect is seen on stdout.
+fn read_or_reader_gone(socket: &mut UnixStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let stdout = io::stdout();
+    loop {
+        let mut fds = [PollFd::new(&*socket, PollFlags::IN), watched(stdout.as_fd())];
+        match poll(&mut fds, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other?,
+        };
+        let [incoming, reader] = &fds;
+        if !incoming.revents().is_empty() {
+            return socket.read(buffer);
+        }
+        if reader.revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+    }
+}
+
+/// A descriptor of which only the end is asked.
+fn watched(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(fd, PollFlags::empty())
+}
+
+/// A pipe between stdin/stdout and the worker's own docker.sock. Either direction may end by itself; the
+/// engine's end is the session's end.
+fn dial(path: &Path) -> io::Result<u8> {
+    let Ok(mut engine) = UnixStream::connect(path) else {
+        return Ok(fail("refused (engine_unavailable): the proxy is not running; ask the operator"));
+    };
+    let mut to_engine = engine.try_clone()?;
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut to_engine);
+        let _ = to_engine.shutdown(std::net::Shutdown::Write);
+    });
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = read_or_reader_gone(&mut engine, &mut buffer)?;
+        if read == 0 {
+            return Ok(0);
+        }
+        let mut stdout = io::stdout();
+        stdout.write_all(buffer.get(..read).unwrap_or_default())?;
+        stdout.flush()?;
+    }
+}
