@@ -19,6 +19,7 @@ pub struct Answer {
 #[derive(Debug, Clone)]
 enum Filter {
     Pass,
+    Created { warnings: Vec<String> },
     Containers { limit: Option<usize> },
     Container { own: bool },
     Images,
@@ -52,6 +53,7 @@ impl Answer {
                 let seen = list.into_iter().filter_map(|entry| seen.listed_container(entry));
                 seen.take(limit.unwrap_or(usize::MAX)).collect()
             }
+            (Filter::Created { warnings }, Value::Object(map)) => created(map, warnings),
             (Filter::Images, Value::Array(list)) => {
                 list.into_iter().filter_map(|entry| seen.listed_image(entry)).collect()
             }
@@ -84,6 +86,10 @@ impl Answer {
 
     pub(crate) fn pass() -> Answer {
         Answer { filter: Filter::Pass, said: Vec::new() }
+    }
+    /// Adds warnings, which clients print.
+    pub(crate) fn created(warnings: Vec<String>) -> Answer {
+        Answer { filter: Filter::Created { warnings }, said: Vec::new() }
     }
     pub(crate) fn containers(limit: Option<usize>) -> Answer {
         Answer { filter: Filter::Containers { limit }, said: Vec::new() }
@@ -310,6 +316,13 @@ impl Seen<'_> {
         });
         json!({"Volumes": seen.collect::<Vec<_>>(), "Warnings": null})
     }
+}
+
+fn created(mut map: Map<String, Value>, own: &[String]) -> Value {
+    let engine = map.get("Warnings").and_then(Value::as_array).cloned().unwrap_or_default();
+    let own = own.iter().map(|warning| json!(format!("doorward: {warning}")));
+    map.insert("Warnings".into(), engine.into_iter().chain(own).collect());
+    map.into()
 }
 
 fn image_label(labels: Option<&Value>) -> Option<Value> {

@@ -160,8 +160,8 @@ fn split_version(path: &str, ceiling: ApiVersion) -> Result<(ApiVersion, &str), 
 /// Headers that mean something to a proxy or a server are typed; the others are never sent on. Says whether
 /// `Upgrade: tcp` was asked for.
 fn read_headers(endpoint: &Endpoint, headers: &[(String, Vec<u8>)]) -> Result<bool, Refusal> {
-    const ONCE: [&str; 7] =
-        ["content-length", "content-type", "expect", "host", "transfer-encoding", "upgrade", "connection"];
+    const ONCE: [&str; 6] =
+        ["content-length", "content-type", "expect", "host", "transfer-encoding", "upgrade"];
     let mut upgrade = false;
     let mut seen = Vec::new();
     for (name, value) in headers {

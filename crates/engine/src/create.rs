@@ -86,12 +86,24 @@ fn container_by(
     approved.operation = json!({"op": "container create", "image": asked, "query": request.call.query.record(),
         "body": redacted(&made, policy)});
     approved.objects = image.get("Id").and_then(Value::as_str).map(str::to_owned).into_iter().collect();
-    approved.answer = Answer::pass().said(&made);
+    approved.answer = Answer::created(warnings(&made, role)).said(&made);
     approved.binds = binds;
     Ok(Decision::Forward(Box::new(Approved {
         expected: Some(Expected { body: made.clone() }),
         ..with_body(approved, &made)
     })))
+}
+
+/// What was approved but will not do what was meant.
+fn warnings(made: &Value, role: &DockerRole) -> Vec<String> {
+    let host = made.get("HostConfig");
+    let field = |name: &str| host.and_then(|host| host.get(name));
+    let ports = field("PortBindings").is_some();
+    let mode = field("NetworkMode").and_then(Value::as_str).unwrap_or_default();
+    let leads_nowhere = mode == "none" || !role.egress;
+    let warning = "the port leads nowhere, since the container's network does not lead out; \
+                   reach it from another container in a network of your own";
+    (ports && leads_nowhere).then(|| warning.to_owned()).into_iter().collect()
 }
 
 fn network_by(

@@ -362,6 +362,8 @@ const IPAM_CONFIG: &[Field] = &[
 
 /// Body of `POST /containers/{id}/exec`; `Cmd` is judged by the role's exec table.
 pub(crate) static EXEC_CREATE: &[Field] = &[
+    // Sent by docker-py beside the path, which alone says it.
+    judged("Container", NAME, judge::unread),
     judged("AttachStdin", Flag, judge::stdin),
     free("AttachStdout", Flag),
     free("AttachStderr", Flag),

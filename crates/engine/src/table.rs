@@ -149,6 +149,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
         &[
             param("all", Flag),
             param("limit", Number(-1, 1_000_000)),
+            // Sent by docker-py; no engine since API 1.12 reads it, nor `only_ids` below.
+            param("trunc_cmd", Flag),
             param("size", Flag),
             param("filters", Filters(CONTAINER_FILTERS)),
         ],
@@ -313,6 +315,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Act::ImageList,
         &[
             param("all", Flag),
+            param("only_ids", Flag),
             param("digests", Flag),
             param("shared-size", Flag),
             param("manifests", Flag),

@@ -222,6 +222,11 @@ pub(crate) fn ipv4(_: &Wish<'_>, given: Option<&Value>) -> Made {
     }
 }
 
+/// Not sent on: engines do not read it.
+pub(crate) fn unread(_: &Wish<'_>, _: Option<&Value>) -> Made {
+    Ok(None)
+}
+
 /// Sent as true whatever came.
 pub(crate) fn always_true(_: &Wish<'_>, _: Option<&Value>) -> Made {
     Ok(Some(json!(true)))

@@ -1,0 +1,144 @@
+//! `docs/engine-api.md`, made from the tables.
+
+use crate::fields::{
+    CREATE, EXEC_CREATE, EXEC_START, Field, HOST_CONFIG, Literal, MOUNT, NETWORK_CREATE, Rule,
+};
+use crate::kind::Kind;
+use crate::rules::TAKEN_LABELS;
+use crate::{Access, Effect, Endpoint, Grant, Param, ParamKind, table::ENDPOINTS};
+use std::fmt::Write;
+
+/// The whole page.
+pub fn reference() -> String {
+    let mut page = String::from(INTRODUCTION);
+    page.push_str("\n## Endpoints\n\n| request | allowed by | effect | query |\n|---|---|---|---|\n");
+    for row in ENDPOINTS.iter().filter(|row| !matches!(row.access, Access::Refused { .. })) {
+        let query = row.query.iter().map(parameter).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(
+            page,
+            "| `{} {}` | {} | {} | {query} |",
+            row.method,
+            row.path,
+            allowed_by(row),
+            effect(row.effect)
+        );
+    }
+    page.push_str("\n## Refused endpoints\n\n| request | reason | why |\n|---|---|---|\n");
+    for row in ENDPOINTS {
+        if let Access::Refused { reason, message, .. } = row.access {
+            let _ = writeln!(page, "| `{} {}` | `{reason}` | {message} |", row.method, row.path);
+        }
+    }
+    for (title, about, fields) in [
+        ("A new container", "Body of `POST /containers/create`.", CREATE),
+        ("HostConfig", "Part of a new container; judged again before `start` and `restart`.", HOST_CONFIG),
+        ("A mount", "One entry of `HostConfig.Mounts`.", MOUNT),
+        ("A new network", "Body of `POST /networks/create`.", NETWORK_CREATE),
+        ("A command in a container", "Body of `POST /containers/{id}/exec`.", EXEC_CREATE),
+        ("Its start", "Body of `POST /exec/{id}/start`.", EXEC_START),
+    ] {
+        let _ = write!(page, "\n## {title}\n\n{about}\n\n| field | type | rule |\n|---|---|---|\n");
+        rows(&mut page, "", fields);
+    }
+    page.push_str("\n## Labels that cannot be set\n\nNor inherited from an image. Compared in lower case.\n\n| begins with | because it |\n|---|---|\n");
+    for (start, why) in TAKEN_LABELS {
+        let _ = writeln!(page, "| `{start}` | {why} |");
+    }
+    page
+}
+
+fn rows(page: &mut String, path: &str, fields: &[Field]) {
+    for field in fields {
+        let place = format!("{path}{}", field.name);
+        let mut rule = match field.rule {
+            Rule::Neutral(why) => format!("stays neutral: {why}"),
+            Rule::Free => "free".to_owned(),
+            Rule::Judged(_) => "judged by the policy".to_owned(),
+            Rule::Parts(_) => "by its parts".to_owned(),
+        };
+        for literal in field.neutral {
+            let _ = match literal {
+                Literal::Int(number) => write!(rule, "; `{number}` counts as not said"),
+                Literal::Text(text) => write!(rule, "; `{text}` counts as not said"),
+            };
+        }
+        let _ = writeln!(page, "| `{place}` | {} | {rule} |", field.kind.name());
+        // Long objects have a section of their own.
+        if let (Kind::Object(parts), false) = (field.kind, ["HostConfig"].contains(&field.name)) {
+            rows(page, &format!("{place}."), parts);
+        }
+    }
+}
+
+fn allowed_by(row: &Endpoint) -> String {
+    match row.access {
+        Access::Always | Access::Refused { .. } => "every worker".to_owned(),
+        Access::Granted(grants) => {
+            let grants = grants.iter().map(|grant| match grant {
+                Grant::Verb(verb) => format!("`{}`", verb.words()),
+                Grant::Own(verb) => format!("`{}` on own objects", verb.words()),
+            });
+            grants.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::None => "none",
+        Effect::ReadsOut => "reads out",
+        Effect::Changes => "changes",
+    }
+}
+
+fn parameter(param: &Param) -> String {
+    let kind = match param.kind {
+        ParamKind::Flag => "flag".to_owned(),
+        ParamKind::Never(_) => "must be false".to_owned(),
+        ParamKind::Empty(_) => "must be empty".to_owned(),
+        ParamKind::Number(least, most) => format!("{least}..{most}"),
+        ParamKind::OneOf(words) => words.join(" or "),
+        ParamKind::Time => "Unix time".to_owned(),
+        ParamKind::Tail => "`all` or a number".to_owned(),
+        ParamKind::Signal => "signal".to_owned(),
+        ParamKind::Text(most) => format!("text up to {most} bytes"),
+        ParamKind::Filters(keys) => format!("filters on {}", keys.join(" ")),
+    };
+    format!("`{}` ({kind})", param.name)
+}
+
+const INTRODUCTION: &str = "# The Engine API, as a worker may use it
+
+Made from the tables in `crates/engine`; `doorward` refuses everything that stands nowhere on this page.
+
+- A version prefix lies between 1.40 and the lower of 1.55 and what the engine speaks. Without one, a request is
+  judged as the newest of those, and sent on with that version.
+- A request is read, judged and built anew. Names go on as full ids, images as image ids.
+- Bodies are JSON with the exact spelling of every key, no key twice, no unknown key, no number with a fraction, at
+  most 32 levels. `null` counts as absent. No other body is read, and none where none is expected.
+- *Neutral* is what clients send when nothing was asked. Where the role has a cap, neutral is replaced by the cap:
+  `Memory`, `MemorySwap` (equal to `Memory`), `NanoCpus`, `PidsLimit`, `ShmSize`. A limit within the cap, or any limit
+  where the role has none, may be asked for.
+- `memory`, `cpus` and `pids` are caps of one container. All of a worker together have at most `count` times that.
+- Without egress, the default network is `none`, own networks are internal, and a port can be published but leads
+  nowhere. A worker has at most `count` own networks (8 when the role says no `count`).
+- One role must allow all of a request.
+- Before a container starts, its present configuration is judged as if it were made now. Of a container that no worker
+  owns, its limits, ports, restart policy, volumes, environment and command are the operator's choice; privileges,
+  capabilities, devices, namespaces, host paths and security options are judged.
+- Own objects carry the label `doorward.worker`. Objects that the worker may not see are answered as absent.
+";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/engine-api.md");
+        let page = super::reference();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let stands = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(stands == page, "docs/engine-api.md is not current: run the test with UPDATE_DOCS=1");
+    }
+}
