@@ -104,6 +104,8 @@ fn protocol(visit: &Visit) -> http1::Builder {
         .header_read_timeout(visit.proxy.timings.head)
         .max_buf_size(HEAD)
         .keep_alive(true)
-        .half_close(false);
+        // A client that has said all it wants to may close its side and still read the answer, as it may
+        // with the engine; one that is gone altogether is noticed by `Hangup`.
+        .half_close(true);
     builder
 }
