@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const LEVEL: i32 = 1;
 /// Longest piece that is written or read back.
 const LONGEST_PIECE: usize = 256 * 1024;
+/// An output up to here is compressed in one go at its end: setting up a stream costs more than that.
+const SMALL: usize = 64 * 1024;
 /// How much of a running command's output may be missing from its file, in time.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
@@ -41,9 +43,20 @@ pub(super) fn path_of(folder: &Path, id: &str) -> PathBuf {
     folder.join(format!("{id}.zst"))
 }
 
-/// Saves the output of one run, redacted. The file is made with the first byte.
+/// Compresses small outputs; kept between them.
+pub(super) type Compressor = zstd::bulk::Compressor<'static>;
+
+/// # Errors
+/// When there is no memory for it.
+pub(super) fn compressor() -> io::Result<Compressor> {
+    Compressor::new(LEVEL)
+}
+
+/// Saves the output of one run, redacted. There is no file before there is something to save.
 pub(super) struct OutputWriter {
     path: PathBuf,
+    /// Pieces that wait to be more than a small output; empty once there is an encoder.
+    pending: Vec<u8>,
     encoder: Option<zstd::Encoder<'static, File>>,
     out: LineRedactor,
     err: LineRedactor,
@@ -53,7 +66,7 @@ pub(super) struct OutputWriter {
 impl OutputWriter {
     pub(super) fn new(path: PathBuf) -> Self {
         let (out, err) = (LineRedactor::default(), LineRedactor::default());
-        OutputWriter { path, encoder: None, out, err, flushed: Instant::now() }
+        OutputWriter { path, pending: Vec::new(), encoder: None, out, err, flushed: Instant::now() }
     }
 
     pub(super) fn write(&mut self, runs: &Runs, stream: Stream, bytes: &[u8]) -> io::Result<()> {
@@ -65,15 +78,13 @@ impl OutputWriter {
         self.put(stream, &clean)?;
         if self.flushed.elapsed() >= FLUSH_EVERY {
             self.flushed = Instant::now();
-            if let Some(encoder) = &mut self.encoder {
-                encoder.flush()?;
-            }
+            self.flush()?;
         }
         Ok(())
     }
 
     /// Writes what the redactors hold and ends the file.
-    pub(super) fn finish(mut self, runs: &Runs) -> io::Result<()> {
+    pub(super) fn finish(mut self, runs: &Runs, compressor: &mut Compressor) -> io::Result<()> {
         for stream in [Stream::Out, Stream::Err] {
             let mut clean = Vec::new();
             match stream {
@@ -82,30 +93,53 @@ impl OutputWriter {
             }
             self.put(stream, &clean)?;
         }
-        self.encoder.take().map_or(Ok(()), |encoder| encoder.finish().map(drop))
+        match self.encoder.take() {
+            Some(encoder) => encoder.finish().map(drop),
+            None if self.pending.is_empty() => Ok(()),
+            None => create(&self.path)?.write_all(&compressor.compress(&self.pending)?),
+        }
     }
 
     fn put(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         for piece in bytes.chunks(LONGEST_PIECE) {
             let length = u32::try_from(piece.len()).map_err(io::Error::other)?;
-            let encoder = self.encoder()?;
-            encoder.write_all(&[stream.tag()])?;
-            encoder.write_all(&length.to_be_bytes())?;
-            encoder.write_all(piece)?;
+            let header = [&[stream.tag()], length.to_be_bytes().as_slice()].concat();
+            match &mut self.encoder {
+                Some(encoder) => {
+                    encoder.write_all(&header)?;
+                    encoder.write_all(piece)?;
+                }
+                None => {
+                    self.pending.extend_from_slice(&header);
+                    self.pending.extend_from_slice(piece);
+                    if self.pending.len() > SMALL {
+                        self.stream()?;
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    fn encoder(&mut self) -> io::Result<&mut zstd::Encoder<'static, File>> {
-        let encoder = match self.encoder.take() {
-            Some(encoder) => encoder,
-            None => {
-                let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)?;
-                zstd::Encoder::new(file, LEVEL)?
-            }
-        };
-        Ok(self.encoder.insert(encoder))
+    /// From here on the output is compressed as it comes.
+    fn stream(&mut self) -> io::Result<()> {
+        let mut encoder = zstd::Encoder::new(create(&self.path)?, LEVEL)?;
+        encoder.write_all(&std::mem::take(&mut self.pending))?;
+        self.encoder = Some(encoder);
+        Ok(())
     }
+
+    /// Brings to the file what there is so far.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.encoder.is_none() && !self.pending.is_empty() {
+            self.stream()?;
+        }
+        self.encoder.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Reads a saved output back.
@@ -164,7 +198,7 @@ mod tests {
         writer.write(&runs(), Stream::Out, b"one\n").unwrap();
         writer.write(&runs(), Stream::Err, b"two\n").unwrap();
         writer.write(&runs(), Stream::Out, b"three without an end").unwrap();
-        writer.finish(&runs()).unwrap();
+        writer.finish(&runs(), &mut compressor().unwrap()).unwrap();
         let mut saved = SavedOutput::open(&path).unwrap();
         let pieces: Vec<_> = std::iter::from_fn(|| saved.next().unwrap()).collect();
         assert_eq!(
@@ -178,10 +212,29 @@ mod tests {
     }
 
     #[test]
+    fn an_output_of_any_size_comes_back_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        for pieces in [1, 15, 16, 17, 200] {
+            let path = path_of(folder.path(), &pieces.to_string());
+            let mut writer = OutputWriter::new(path.clone());
+            for number in 0..pieces {
+                let line = format!("{number:4095}\n");
+                writer.write(&runs(), Stream::Out, line.as_bytes()).unwrap();
+            }
+            writer.finish(&runs(), &mut compressor().unwrap()).unwrap();
+            let mut saved = SavedOutput::open(&path).unwrap();
+            let text: Vec<u8> =
+                std::iter::from_fn(|| saved.next().unwrap()).flat_map(|(_, bytes)| bytes).collect();
+            let expected: String = (0..pieces).map(|number| format!("{number:4095}\n")).collect();
+            assert!(text == expected.as_bytes(), "{pieces} pieces");
+        }
+    }
+
+    #[test]
     fn a_run_without_output_has_no_file_and_reads_as_empty() {
         let folder = tempfile::tempdir().unwrap();
         let path = path_of(folder.path(), "X");
-        OutputWriter::new(path.clone()).finish(&runs()).unwrap();
+        OutputWriter::new(path.clone()).finish(&runs(), &mut compressor().unwrap()).unwrap();
         assert!(!path.exists());
         assert!(SavedOutput::open(&path).unwrap().next().unwrap().is_none());
     }
@@ -192,7 +245,7 @@ mod tests {
         let path = path_of(folder.path(), "X");
         let mut writer = OutputWriter::new(path.clone());
         writer.write(&runs(), Stream::Out, b"kept\n").unwrap();
-        writer.encoder.as_mut().unwrap().flush().unwrap();
+        writer.flush().unwrap();
         drop(writer);
         let mut saved = SavedOutput::open(&path).unwrap();
         assert_eq!(saved.next().unwrap(), Some((Stream::Out, b"kept\n".to_vec())));

@@ -1,7 +1,7 @@
 //! The thread that owns the database and the files that are being written.
 
 use super::db::Db;
-use super::output::{OutputWriter, Stream, path_of};
+use super::output::{Compressor, OutputWriter, Stream, compressor, path_of};
 use super::{Ended, Found, NewRun, Row, Scope, State, Unsaved};
 use crate::clock;
 use doorward_policy::Policy;
@@ -41,6 +41,7 @@ pub(super) struct Thread {
     db: Option<Db>,
     open: HashMap<String, Open>,
     owed: Vec<(String, Ended)>,
+    compressor: Option<Compressor>,
 }
 
 impl Thread {
@@ -52,6 +53,7 @@ impl Thread {
             db: None,
             open: HashMap::new(),
             owed: Vec::new(),
+            compressor: None,
         }
     }
 
@@ -110,7 +112,7 @@ impl Thread {
     /// Whatever fails, the run is over: its file is closed and its row is owed until it can be written.
     fn finish(&mut self, id: String, mut ended: Ended) -> Result<(), Unsaved> {
         let saved = match self.open.remove(&id) {
-            Some(open) => open.writer.finish(&open.policy.runs).map_err(|error| told("an output", &error)),
+            Some(open) => self.close(open).map_err(|error| told("an output", &error)),
             None => Err(Unsaved),
         };
         ended.truncated |= saved.is_err();
@@ -119,6 +121,14 @@ impl Thread {
             self.owed.push((id, ended));
         }
         saved.and(written)
+    }
+
+    fn close(&mut self, open: Open) -> std::io::Result<()> {
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(compressor()?),
+        };
+        open.writer.finish(&open.policy.runs, compressor)
     }
 
     fn with_db<T>(&mut self, work: impl FnOnce(&Db) -> rusqlite::Result<T>) -> Result<T, Unsaved> {
