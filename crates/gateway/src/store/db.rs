@@ -26,8 +26,7 @@ const MIGRATIONS: &[&str] = &["
         bytes INTEGER NOT NULL DEFAULT 0,
         truncated INTEGER NOT NULL DEFAULT 0
     ) STRICT;
-    CREATE INDEX runs_of_worker ON runs (worker, started DESC, id DESC);
-    CREATE INDEX runs_by_time ON runs (started DESC, id DESC);
+    CREATE INDEX runs_of_worker ON runs (worker);   -- and, as in every index, rowid: the order of arrival
 "];
 
 const COLUMNS: &str =
@@ -124,8 +123,7 @@ impl Db {
     /// Newest first.
     pub(super) fn list(&self, scope: &Scope, count: u32) -> Result<Vec<Row>> {
         let (filter, worker) = filter(scope);
-        let sql =
-            format!("SELECT {COLUMNS} FROM runs WHERE {filter} ORDER BY started DESC, id DESC LIMIT ?2");
+        let sql = format!("SELECT {COLUMNS} FROM runs WHERE {filter} ORDER BY rowid DESC LIMIT ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement.query_map(params![worker, count], row)?.collect()
     }
