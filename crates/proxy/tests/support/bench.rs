@@ -1,0 +1,153 @@
+//! A bench on the real engine: a worker with an image of its own, cleared away when it is dropped.
+
+use super::ServedProxy;
+use super::fake_broker::FakeBroker;
+use super::http::{self, Answer};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The real engine.
+pub const ENGINE: &str = "/var/run/docker.sock";
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+pub struct Bench {
+    pub worker: String,
+    /// Name of the worker's image, `…:latest`.
+    pub image: String,
+    pub broker: FakeBroker,
+    pub proxy: Option<ServedProxy>,
+    cli_config: tempfile::TempDir,
+}
+
+impl Bench {
+    /// A served worker that may do everything of its role's docker part with its own containers.
+    pub fn start() -> Self {
+        Self::with("")
+    }
+
+    /// The same; `run` is put into `[role.bench.docker.run]`, after which further tables may follow.
+    pub fn with(run: &str) -> Self {
+        let bench = Self::unserved(run);
+        let path = bench.broker.path();
+        Bench { proxy: Some(ServedProxy::start(&path)), ..bench }
+    }
+
+    /// The same without a proxy, for tests that start their own.
+    pub fn unserved(run: &str) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let worker = format!("pt-{}-{number}", std::process::id());
+        let image = format!("{worker}-image:latest");
+        import_busybox(&image);
+        let broker = FakeBroker::start(&policy(&worker, &image, run), &[&worker]);
+        Bench { worker, image, broker, proxy: None, cli_config: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.broker.worker_socket(&self.worker)
+    }
+
+    /// A name for a container or network that no other test has.
+    pub fn name(&self, suffix: &str) -> String {
+        format!("{}-{suffix}", self.worker)
+    }
+
+    /// The real docker CLI on the worker's socket.
+    pub fn docker(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command
+            .args(words)
+            .env("DOCKER_HOST", format!("unix://{}", self.socket().display()))
+            .env("DOCKER_CONFIG", self.cli_config.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.docker(words).output().unwrap()
+    }
+
+    /// Runs the CLI, which must succeed; its stdout without the last newline.
+    pub fn ok(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert!(output.status.success(), "docker {words:?}: {}", text(&output.stderr));
+        text(&output.stdout).trim_end().to_owned()
+    }
+
+    /// Runs the CLI, which must fail; its stderr.
+    pub fn refused(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert!(!output.status.success(), "docker {words:?} went through: {}", text(&output.stdout));
+        text(&output.stderr)
+    }
+
+    pub fn ask(&self, method: &str, target: &str, body: &str) -> Answer {
+        http::ask(&self.socket(), method, target, body)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        drop(self.proxy.take());
+        let label = format!("label=doorward.worker={}", self.worker);
+        let name = format!("name={}", self.worker);
+        for filter in [&label, &name] {
+            for id in engine_lines(&["ps", "-aq", "--filter", filter]) {
+                drop(engine(&["rm", "-fv", &id]));
+            }
+            for id in engine_lines(&["network", "ls", "-q", "--filter", filter]) {
+                drop(engine(&["network", "rm", &id]));
+            }
+        }
+        drop(engine(&["rmi", "-f", &self.image]));
+    }
+}
+
+/// The CLI on the real engine itself: what an operator sees.
+pub fn engine(words: &[&str]) -> Output {
+    Command::new("docker").args(words).env("DOCKER_HOST", format!("unix://{ENGINE}")).output().unwrap()
+}
+
+pub fn engine_lines(words: &[&str]) -> Vec<String> {
+    text(&engine(words).stdout).lines().map(str::to_owned).collect()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// An image with a static busybox, the shell and a few of its commands.
+fn import_busybox(image: &str) {
+    let script = r#"set -eu; cd "$1"; mkdir bin tmp; cp /bin/busybox bin/
+        for word in sh echo cat sleep true false id ls wc printf kill head; do ln -s busybox bin/$word; done
+        tar -c . | docker import -c 'ENV PATH=/bin' - "$2""#;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(folder.path()).arg(image);
+    let output = command.env("DOCKER_HOST", format!("unix://{ENGINE}")).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+fn policy(worker: &str, image: &str, run: &str) -> String {
+    format!(
+        r#"version = 1
+[worker.{worker}]
+user = "nobody"
+roles = ["bench"]
+[role.bench]
+about = "What the proxy's tests may do."
+[role.bench.docker]
+verbs = ["ps", "inspect", "logs", "images", "info", "version", "start", "stop", "restart", "rm", "wait",
+         "pull", "run", "exec", "network ls", "volume ls"]
+containers = ["own"]
+images = ["{image}", "library-of-nobody/*"]
+networks = ["own"]
+volumes = ["own"]
+[role.bench.docker.run]
+memory = "256MiB"
+pids = 256
+{run}
+"#
+    )
+}
