@@ -29,9 +29,9 @@ impl Bench {
 
     /// The same; `run` is put into `[role.bench.docker.run]`, after which further tables may follow.
     pub fn with(run: &str) -> Self {
-        let bench = Self::unserved(run);
-        let path = bench.broker.path();
-        Bench { proxy: Some(ServedProxy::start(&path)), ..bench }
+        let mut bench = Self::unserved(run);
+        bench.proxy = Some(ServedProxy::start(&bench.broker.path()));
+        bench
     }
 
     /// The same without a proxy, for tests that start their own.

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 pub struct FakeEngine {
@@ -58,11 +58,6 @@ impl FakeEngine {
 pub fn answered(status: &str, body: &str) -> Vec<u8> {
     let head = "Api-Version: 1.41\r\nContent-Type: application/json";
     format!("HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
-}
-
-/// A policy's `[engine]` for it.
-pub fn policy_for(engine: &Path, rest: &str) -> String {
-    format!("version = 1\n[engine]\nsocket = \"{}\"\n{rest}", engine.display())
 }
 
 fn read_head(stream: &mut UnixStream) -> Option<String> {

@@ -45,7 +45,7 @@ impl ServedProxy {
 
 impl Drop for ServedProxy {
     fn drop(&mut self) {
-        drop(self.stop.take().map(|stop| stop.send(())));
+        let _ = self.stop.take().map(|stop| stop.send(()));
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }

@@ -1,0 +1,350 @@
+//! The broker or the engine is gone, comes back, or misbehaves. The engine here is a stand-in.
+
+mod support;
+
+use doorward_proxy::{ProxyError, Timings};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+use support::ServedProxy;
+use support::fake_broker::FakeBroker;
+use support::fake_engine::{FakeEngine, answered};
+use support::http::{Answer, ask, connect, read_answer, read_chunk, read_head};
+
+const WORKER: &str = "gone";
+
+fn policy(engine: &Path) -> String {
+    format!(
+        r#"version = 1
+[engine]
+socket = "{}"
+[worker.{WORKER}]
+user = "nobody"
+roles = ["looks"]
+[worker.{WORKER}.limits]
+reads = {{ concurrent = 4, per_minute = 40 }}
+[role.looks]
+about = "Looks."
+[role.looks.docker]
+verbs = ["ps", "info", "version", "pull"]
+containers = ["own"]
+images = ["library-of-nobody/*"]
+"#,
+        engine.display()
+    )
+}
+
+struct House {
+    broker: FakeBroker,
+    _proxy: ServedProxy,
+}
+
+impl House {
+    fn with(engine: &Path) -> Self {
+        Self::patient(engine, Duration::from_secs(20))
+    }
+
+    fn patient(engine: &Path, patience: Duration) -> Self {
+        let broker = FakeBroker::start(&policy(engine), &[WORKER]);
+        let timings = Timings { engine_reads: patience, body: patience, ..Timings::default() };
+        let proxy = ServedProxy::with(&broker.path(), timings);
+        House { broker, _proxy: proxy }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.broker.worker_socket(WORKER)
+    }
+
+    fn get(&self, target: &str) -> Answer {
+        ask(&self.socket(), "GET", target, "")
+    }
+}
+
+#[test]
+fn without_an_engine_the_refusal_says_so_and_with_one_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("engine.sock");
+    let house = House::with(&path);
+    let refused = house.get("/_ping");
+    assert_eq!((refused.status, refused.reason().as_str()), (503, "engine_unavailable"));
+    assert!(refused.json()["message"].as_str().unwrap().contains("Docker Engine does not answer"));
+    house.broker.intent(|intent| intent.reason.as_deref() == Some("engine_unavailable"));
+
+    let engine = FakeEngine::start(|_, stream| drop(stream.write_all(&answered("200 OK", "[]"))));
+    std::os::unix::fs::symlink(engine.path(), &path).unwrap();
+    assert_eq!(house.get("/v1.41/containers/json").status, 200);
+    engine.vanish();
+    assert_eq!(house.get("/v1.41/containers/json").reason(), "engine_unavailable");
+    let intents = house.broker.intents();
+    let last = intents.last().unwrap();
+    let told = house.broker.outcome(&last.request);
+    assert_eq!(told.status, 503, "it was let through, and its record says how it ended: {told:?}");
+}
+
+#[test]
+fn an_engine_of_another_version_is_asked_again() {
+    let version = Arc::new(AtomicBool::new(false));
+    let newer = Arc::clone(&version);
+    let engine = FakeEngine::start(move |_, stream| {
+        let says = if newer.load(Ordering::SeqCst) { "1.40" } else { "1.41" };
+        let head = format!("HTTP/1.1 200 OK\r\nApi-Version: {says}\r\nContent-Type: application/json");
+        drop(stream.write_all(format!("{head}\r\nContent-Length: 2\r\n\r\n[]").as_bytes()));
+    });
+    let house = House::with(&engine.path());
+    let asked = || engine.heads().iter().filter(|head| head.starts_with("GET /version ")).count();
+    for _ in 0..3 {
+        house.get("/v1.40/containers/json");
+    }
+    assert_eq!(asked(), 1, "once is enough for an engine that stays what it is");
+    version.store(true, Ordering::SeqCst);
+    house.get("/v1.40/containers/json");
+    house.get("/v1.40/containers/json");
+    assert_eq!(asked(), 2);
+}
+
+#[test]
+fn the_engine_gets_nothing_that_the_worker_wrote_itself() {
+    let engine = FakeEngine::start(|_, stream| drop(stream.write_all(&answered("200 OK", "[]"))));
+    let house = House::with(&engine.path());
+    let mut stream = connect(&house.socket());
+    let head = "GET /v1.41/containers/json?all=1 HTTP/1.1\r\nHost: worker-host\r\nX-Registry-Auth: c2VjcmV0\r\n\
+                User-Agent: worker-agent\r\nCookie: x\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let answer = read_answer(&mut stream);
+    let asked = engine.heads();
+    if answer.status == 200 {
+        let last = asked.last().unwrap().to_ascii_lowercase();
+        assert!(last.contains("host: docker") && last.contains("user-agent: doorward"), "{last}");
+    }
+    for word in ["worker-host", "c2VjcmV0", "worker-agent", "Cookie"] {
+        assert!(!asked.iter().any(|head| head.contains(word)), "{word} in {asked:?}");
+    }
+}
+
+#[test]
+fn answers_that_cannot_be_read_are_not_passed_on() {
+    let garbled: &[(&str, &'static [u8])] = &[
+        ("no http", b"hello\r\n\r\n"),
+        ("nothing", b""),
+        ("half a head", b"HTTP/1.1 200 OK\r\nContent-"),
+        ("half a body", b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n["),
+        ("no json", b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n[{]}("),
+        (
+            "other json",
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{\"a\":null}",
+        ),
+        ("an upgrade", b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"),
+    ];
+    for (what, bytes) in garbled {
+        let engine = FakeEngine::start(move |_, stream| drop(stream.write_all(bytes)));
+        let house = House::with(&engine.path());
+        let answer = house.get("/v1.41/containers/json");
+        assert!(answer.status >= 500, "{what}: {answer:?}");
+        assert!(answer.json()["message"].as_str().unwrap().starts_with("doorward: refused"), "{what}");
+    }
+}
+
+#[test]
+fn an_endless_answer_is_given_up_and_costs_no_more_than_its_bound() {
+    let engine = FakeEngine::start(|_, stream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n["));
+        let piece = vec![b' '; 1 << 20];
+        while stream.write_all(&piece).is_ok() {}
+    });
+    let house = House::with(&engine.path());
+    let answer = house.get("/v1.41/containers/json");
+    assert_eq!((answer.status, answer.reason().as_str()), (503, "engine_unavailable"));
+}
+
+#[test]
+fn a_slow_engine_is_given_up_and_its_connection_closed() {
+    let (closed, seen) = mpsc::channel();
+    let engine = FakeEngine::start(move |_, stream| {
+        let mut rest = Vec::new();
+        drop(stream.read_to_end(&mut rest));
+        let _ = closed.send(());
+    });
+    let house = House::patient(&engine.path(), Duration::from_millis(300));
+    let answer = house.get("/v1.41/containers/json");
+    assert_eq!((answer.status, answer.reason().as_str()), (503, "engine_unavailable"));
+    seen.recv_timeout(Duration::from_secs(20)).expect("the engine sees the connection end");
+}
+
+#[test]
+fn a_worker_that_goes_away_ends_its_connection_to_the_engine() {
+    let (closed, seen) = mpsc::channel();
+    let engine = FakeEngine::start(move |_, stream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"));
+        let mut rest = Vec::new();
+        drop(stream.read_to_end(&mut rest));
+        let _ = closed.send(());
+    });
+    let house = House::with(&engine.path());
+    let mut stream = connect(&house.socket());
+    let target = "/v1.41/images/create?fromImage=library-of-nobody%2Fx&tag=1";
+    stream
+        .write_all(format!("POST {target} HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n").as_bytes())
+        .unwrap();
+    assert_eq!(read_head(&mut stream).0, 200);
+    assert_eq!(read_chunk(&mut stream).unwrap(), b"{}", "pieces come as they come");
+    // Unread bytes on the way must not hide that the worker is gone.
+    stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n").unwrap();
+    drop(stream);
+    seen.recv_timeout(Duration::from_secs(20)).expect("the engine sees the connection end");
+    let pull = house.broker.intent(|intent| intent.target == target);
+    assert!(pull.durable);
+    let ended = house.broker.outcome(&pull.request);
+    assert_eq!(
+        (ended.truncated, ended.bytes, ended.error.as_deref()),
+        (true, 2, Some("the worker went away"))
+    );
+}
+
+#[test]
+fn a_stream_waits_for_its_reader() {
+    const PIECES: usize = 512;
+    let written = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&written);
+    let (stalled, on_stall) = mpsc::channel();
+    let engine = FakeEngine::start(move |_, stream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
+        stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        let piece = vec![b'x'; 64 << 10];
+        let mut told = false;
+        while counted.load(Ordering::SeqCst) < PIECES {
+            match stream.write(&piece) {
+                Ok(length) if length == piece.len() => {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                }
+                Ok(_) | Err(_) if !told => {
+                    told = true;
+                    let _ = stalled.send(());
+                    stream.set_write_timeout(None).unwrap();
+                }
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    });
+    let house = House::with(&engine.path());
+    let mut stream = connect(&house.socket());
+    let target = "/v1.41/images/create?fromImage=library-of-nobody%2Fx&tag=1";
+    let head = format!("POST {target} HTTP/1.1\r\nHost: d\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    on_stall.recv_timeout(Duration::from_secs(20)).expect("the engine has to wait");
+    let before = written.load(Ordering::SeqCst);
+    assert!(before < PIECES / 8, "{before} pieces of {PIECES} are on their way");
+    let answer = read_answer(&mut stream);
+    assert!(answer.body.len() >= (PIECES - 1) * (64 << 10), "all of it comes: {}", answer.body.len());
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let engine = FakeEngine::start(|_, stream| drop(stream.write_all(&answered("200 OK", "[]"))));
+    let broker = FakeBroker::start(&policy(&engine.path()).replace("\"pull\"", "\"run\""), &[WORKER]);
+    let timings = Timings { body: Duration::from_millis(200), ..Timings::default() };
+    let _proxy = ServedProxy::with(&broker.path(), timings);
+    let mut stream = connect(&broker.worker_socket(WORKER));
+    let head = "POST /v1.41/containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n\
+                Content-Length: 100\r\n\r\n{";
+    stream.write_all(head.as_bytes()).unwrap();
+    let answer = read_answer(&mut stream);
+    assert_eq!((answer.status, answer.reason().as_str()), (400, "bad_request"));
+}
+
+#[test]
+fn a_head_that_does_not_come_ends_the_connection() {
+    let engine = FakeEngine::start(|_, stream| drop(stream.write_all(&answered("200 OK", "[]"))));
+    let broker = FakeBroker::start(&policy(&engine.path()), &[WORKER]);
+    let timings = Timings { head: Duration::from_millis(200), ..Timings::default() };
+    let _proxy = ServedProxy::with(&broker.path(), timings);
+    let mut stream = connect(&broker.worker_socket(WORKER));
+    stream.write_all(b"GET /_ping HTTP/1.1\r\nHost").unwrap();
+    let mut told = Vec::new();
+    stream.read_to_end(&mut told).unwrap();
+    assert!(told.is_empty() || told.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&told));
+}
+
+#[test]
+fn over_its_limit_a_worker_is_told_when_to_try_again() {
+    let engine = FakeEngine::start(|_, stream| drop(stream.write_all(&answered("200 OK", "[]"))));
+    let house = House::with(&engine.path());
+    let answers: Vec<_> = (0..60).map(|_| house.get("/v1.41/containers/json")).collect();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert!((10..=20).contains(&refused.len()), "40 a minute: {} of 60 are refused", refused.len());
+    assert_eq!(refused[0].reason(), "rate_limited");
+    assert!(refused[0].json()["doorward"]["nearest"].as_str().unwrap().contains("try again in"));
+}
+
+#[test]
+fn without_a_broker_nothing_is_done_and_with_it_the_new_policy_holds() {
+    let engine = FakeEngine::start(|_, stream| drop(stream.write_all(&answered("200 OK", "[]"))));
+    let house = House::with(&engine.path());
+    assert_eq!(house.get("/v1.41/containers/json").status, 200);
+    let before = engine.heads().len();
+    house.broker.vanish();
+    let refused = loop {
+        let answer = house.get("/v1.41/containers/json");
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status, refused.reason().as_str()), (503, "broker_unavailable"));
+    let after = engine.heads().len();
+    assert_eq!(house.get("/v1.41/containers/json").status, 503);
+    assert_eq!(engine.heads().len(), after, "nothing is forwarded ({before} before)");
+
+    house.broker.come_back(&policy(&engine.path()).replace("\"ps\", ", ""));
+    let denied = loop {
+        let answer = house.get("/v1.41/containers/json");
+        if answer.status != 503 {
+            break answer;
+        }
+    };
+    assert_eq!((denied.status, denied.reason().as_str()), (403, "verb_not_allowed"));
+}
+
+#[test]
+fn a_new_policy_without_the_worker_ends_its_streams() {
+    let engine = FakeEngine::start(|_, stream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"));
+        drop(stream.read_to_end(&mut Vec::new()));
+    });
+    let house = House::with(&engine.path());
+    let mut stream = connect(&house.socket());
+    let head = "POST /v1.41/images/create?fromImage=library-of-nobody%2Fx&tag=1 HTTP/1.1\r\nHost: d\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(read_head(&mut stream).0, 200);
+    house.broker.vanish();
+    house.broker.come_back(&policy(&engine.path()).replace(&format!("worker.{WORKER}"), "worker.other"));
+    let mut rest = Vec::new();
+    drop(stream.read_to_end(&mut rest));
+    assert_eq!(rest, b"2\r\n{}\r\n", "the stream is cut, not ended");
+}
+
+#[test]
+fn a_first_policy_that_does_not_load_ends_the_service_with_words() {
+    let broker = FakeBroker::start("version = 1\nworkers = 3\n", &[WORKER]);
+    let ended = ServedProxy::start(&broker.path()).ended();
+    assert!(matches!(&ended, Err(ProxyError::Welcome(_))), "{ended:?}");
+    assert!(ended.unwrap_err().to_string().contains("the policy does not load"));
+}
+
+#[test]
+fn a_later_policy_that_does_not_load_leaves_the_last_one_in_force() {
+    let engine = FakeEngine::start(|_, stream| drop(stream.write_all(&answered("200 OK", "[]"))));
+    let house = House::with(&engine.path());
+    assert_eq!(house.get("/v1.41/containers/json").status, 200);
+    house.broker.vanish();
+    house.broker.come_back("version = 1\nworkers = 3\n");
+    let answer = loop {
+        let answer = house.get("/v1.41/containers/json");
+        if answer.status != 503 {
+            break answer;
+        }
+    };
+    assert_eq!(answer.status, 200);
+}
