@@ -137,8 +137,13 @@ pub(crate) fn upgraded(engine: &HeaderMap) -> Reply {
     reply
 }
 
+/// Says to clients, which ask by a ping, to build with the classic builder: BuildKit is refused.
+pub(crate) fn keep_from_buildkit(reply: &mut Reply) {
+    reply.headers_mut().insert(HeaderName::from_static("builder-version"), HeaderValue::from_static("1"));
+}
+
 /// Adds what of the engine's headers a worker may see. The newest version is the one that the worker may
-/// speak, and a builder version of 1 keeps the CLI from BuildKit, which is refused.
+/// speak, and nothing here is experimental.
 pub(crate) fn pass_headers(reply: &mut Reply, engine: &HeaderMap, ceiling: ApiVersion) {
     let headers = reply.headers_mut();
     for name in PASSED {
@@ -149,9 +154,5 @@ pub(crate) fn pass_headers(reply: &mut Reply, engine: &HeaderMap, ceiling: ApiVe
     if let Ok(version) = HeaderValue::from_str(&ceiling.to_string()) {
         headers.insert(HeaderName::from_static("api-version"), version);
     }
-    for (name, value) in [("docker-experimental", "false"), ("builder-version", "1")] {
-        if engine.contains_key(name) {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-    }
+    headers.insert(HeaderName::from_static("docker-experimental"), HeaderValue::from_static("false"));
 }

@@ -120,9 +120,9 @@ enum Allowed {
     /// This argument must have none of these bits.
     Without(u8, i32),
     /// This argument must be the process's own id.
-    Self_(u8),
+    Own(u8),
 }
-use Allowed::{Any, OneOf, Self_, Without};
+use Allowed::{Any, OneOf, Own, Without};
 
 /// Everything that is left: what tokio, hyper and the allocator use once descriptors are there. Numbers are
 /// those of the architecture that this is built for; anything else is answered `EPERM`.
@@ -184,7 +184,7 @@ const LEFT: &[(i64, Allowed)] = &[
     (libc::SYS_rt_sigprocmask, Any),
     (libc::SYS_rt_sigreturn, Any),
     (libc::SYS_sigaltstack, Any),
-    (libc::SYS_tgkill, Self_(0)),
+    (libc::SYS_tgkill, Own(0)),
     (libc::SYS_getpid, Any),
     (libc::SYS_gettid, Any),
     (libc::SYS_exit, Any),
@@ -211,7 +211,7 @@ fn conditions(allowed: &Allowed) -> Result<Vec<SeccompRule>, SealError> {
             let none_of = SeccompCmpOp::MaskedEq(u64::from(bits.unsigned_abs()));
             Ok(vec![rule(*place, none_of, 0)?])
         }
-        Self_(place) => Ok(vec![rule(*place, SeccompCmpOp::Eq, own)?]),
+        Own(place) => Ok(vec![rule(*place, SeccompCmpOp::Eq, own)?]),
     }
 }
 

@@ -125,8 +125,9 @@ fn containers_meet_on_a_network_of_their_worker() {
 
 #[test]
 fn exec_runs_what_the_table_names_and_nothing_else() {
-    let bench =
-        Bench::with("[role.bench.docker.exec]\n\"pt-*\" = [\"echo {word:name}\", \"sh -c 'exit 4'\"]\n");
+    let bench = Bench::with(
+        "[role.bench.docker.exec]\n\"WORKER-exec\" = [\"echo {word:name}\", \"sh -c 'exit 4'\"]\n",
+    );
     let name = bench.name("exec");
     bench.ok(&["run", "-d", "--name", &name, &bench.image, "sleep", "600"]);
     assert_eq!(bench.ok(&["exec", &name, "echo", "hello"]), "hello");
@@ -151,7 +152,7 @@ fn what_is_not_the_workers_is_as_if_it_were_not_there() {
         &["inspect", "--type", "container", &name][..],
         &["logs", &name],
         &["stop", &name],
-        &["rm", "-f", &name],
+        &["rm", &name],
         &["start", &name],
     ] {
         let told = bench.refused(words);
@@ -167,25 +168,20 @@ fn what_is_not_the_workers_is_as_if_it_were_not_there() {
 fn what_would_own_the_host_is_refused_with_words_and_leaves_nothing() {
     let bench = Bench::start();
     let image = bench.image.clone();
-    let cases: &[(&[&str], &str)] = &[
-        (&["run", "-v", "/:/h", &image, "true"], "HostConfig.Binds"),
-        (&["run", "--privileged", &image, "true"], "HostConfig.Privileged"),
-        (&["run", "--pid", "host", &image, "true"], "HostConfig.PidMode"),
-        (&["run", "--network", "host", &image, "true"], "HostConfig.NetworkMode"),
-        (&["run", "--cap-add", "SYS_ADMIN", &image, "true"], "HostConfig.CapAdd"),
-        (&["run", "--device", "/dev/mem", &image, "true"], "HostConfig.Devices"),
-        (&["run", "--security-opt", "seccomp=unconfined", &image, "true"], "HostConfig.SecurityOpt"),
-        (&["run", "--mount", "type=bind,src=/,dst=/h", &image, "true"], "HostConfig.Mounts"),
-        (&["run", "-p", "80:80", &image, "true"], "HostConfig.PortBindings"),
+    let cases: &[&[&str]] = &[
+        &["run", "-v", "/:/h", &image, "true"],
+        &["run", "--privileged", &image, "true"],
+        &["run", "--pid", "host", &image, "true"],
+        &["run", "--network", "host", &image, "true"],
+        &["run", "--cap-add", "SYS_ADMIN", &image, "true"],
+        &["run", "--device", "/dev/mem", &image, "true"],
+        &["run", "--security-opt", "seccomp=unconfined", &image, "true"],
+        &["run", "--mount", "type=bind,src=/,dst=/h", &image, "true"],
+        &["run", "-p", "80:80", &image, "true"],
     ];
-    for (words, path) in cases {
+    for words in cases {
         let told = bench.refused(words);
         assert!(told.contains("doorward: refused ("), "{words:?}: {told}");
-        let field = path.rsplit('.').next().unwrap();
-        assert!(
-            told.contains(field) || told.contains("privileged") || told.contains("host"),
-            "{words:?}: {told}"
-        );
     }
     for words in
         [&["pull", "busybox"][..], &["run", "busybox", "true"], &["push", "x"], &["volume", "create", "x"]]

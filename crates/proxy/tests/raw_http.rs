@@ -227,7 +227,9 @@ fn nothing_happens_when_it_cannot_be_recorded() {
 #[test]
 fn a_container_with_an_unsafe_bind_is_not_made() {
     let bench = Bench::with("binds = [{ host = \"/usr/share\", at = \"/models\", mode = \"ro\" }]");
-    let body = json!({"Image": bench.image, "HostConfig": {"Binds": ["/usr/share:/models:ro"]}}).to_string();
+    let body =
+        json!({"Image": bench.image, "Cmd": ["true"], "HostConfig": {"Binds": ["/usr/share:/models:ro"]}})
+            .to_string();
     bench.broker.refuse_bind("/usr/share");
     let refused = bench.ask("POST", "/v1.41/containers/create", &body);
     assert_eq!((refused.status, refused.reason().as_str()), (403, "bind_unsafe"));

@@ -348,3 +348,69 @@ fn a_later_policy_that_does_not_load_leaves_the_last_one_in_force() {
     };
     assert_eq!(answer.status, 200);
 }
+
+/// An engine that makes something else than it was asked for, and waits for `go` before it says that it did.
+fn deceiving_engine(go: mpsc::Receiver<()>) -> (FakeEngine, mpsc::Receiver<String>) {
+    const ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let (removed, removals) = mpsc::channel();
+    let go = std::sync::Mutex::new(go);
+    let engine = FakeEngine::start(move |line, stream| {
+        let answer = if line.starts_with("GET /v1.41/images/") {
+            let image =
+                format!(r#"{{"Id":"sha256:{ID}","RepoTags":["library-of-nobody/x:1"],"Config":{{}}}}"#);
+            answered("200 OK", &image)
+        } else if line.starts_with("POST /v1.41/containers/create") {
+            go.lock().unwrap().recv_timeout(Duration::from_secs(20)).unwrap();
+            answered("201 Created", &format!(r#"{{"Id":"{ID}","Warnings":[]}}"#))
+        } else if line.starts_with("DELETE ") {
+            removed.send(line.to_owned()).unwrap();
+            b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()
+        } else {
+            answered(
+                "200 OK",
+                &format!(r#"{{"Id":"{ID}","HostConfig":{{"Privileged":true}},"Config":{{}}}}"#),
+            )
+        };
+        drop(stream.write_all(&answer));
+    });
+    (engine, removals)
+}
+
+const CREATE: &str = r#"{"Image":"library-of-nobody/x:1","Cmd":["true"]}"#;
+const REMOVAL: &str =
+    "DELETE /v1.41/containers/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa?force=1&v=1 ";
+
+#[test]
+fn what_differs_from_what_was_approved_is_removed_before_it_is_answered() {
+    let (go, gone) = mpsc::channel();
+    let (engine, removals) = deceiving_engine(gone);
+    let broker = FakeBroker::start(&policy(&engine.path()).replace("\"pull\"", "\"run\""), &[WORKER]);
+    let _proxy = ServedProxy::start(&broker.path());
+    go.send(()).unwrap();
+    let answer = ask(&broker.worker_socket(WORKER), "POST", "/v1.41/containers/create", CREATE);
+    assert_eq!((answer.status, answer.reason().as_str()), (500, "engine_mismatch"));
+    assert!(removals.try_recv().unwrap().starts_with(REMOVAL), "it is gone when the answer is there");
+    let create = broker.intent(|intent| intent.target.contains("/create"));
+    let ended = broker.outcome(&create.request);
+    assert_eq!(ended.status, 500);
+    assert!(ended.error.unwrap().starts_with("engine_mismatch: "));
+}
+
+#[test]
+fn a_create_is_compared_also_when_its_worker_is_gone() {
+    let (go, gone) = mpsc::channel();
+    let (engine, removals) = deceiving_engine(gone);
+    let broker = FakeBroker::start(&policy(&engine.path()).replace("\"pull\"", "\"run\""), &[WORKER]);
+    let _proxy = ServedProxy::start(&broker.path());
+    let mut stream = connect(&broker.worker_socket(WORKER));
+    let head = "POST /v1.41/containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json";
+    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{CREATE}", CREATE.len());
+    stream.write_all(request.as_bytes()).unwrap();
+    let create = broker.intent(|intent| intent.target.contains("/create"));
+    assert!(create.allow && create.durable, "{create:?}");
+    drop(stream);
+    go.send(()).unwrap();
+    let removal = removals.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(removal.starts_with(REMOVAL), "{removal}");
+    assert_eq!(broker.outcome(&create.request).status, 500);
+}

@@ -3,12 +3,18 @@
 use super::ServedProxy;
 use super::fake_broker::FakeBroker;
 use super::http::{self, Answer};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// The real engine.
 pub const ENGINE: &str = "/var/run/docker.sock";
+
+/// Longest that a run of the CLI may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -17,6 +23,7 @@ pub struct Bench {
     /// Name of the worker's image, `…:latest`.
     pub image: String,
     pub broker: FakeBroker,
+    policy: String,
     pub proxy: Option<ServedProxy>,
     cli_config: tempfile::TempDir,
 }
@@ -27,7 +34,8 @@ impl Bench {
         Self::with("")
     }
 
-    /// The same; `run` is put into `[role.bench.docker.run]`, after which further tables may follow.
+    /// The same; `run` is put into `[role.bench.docker.run]`, after which further tables may follow. `WORKER`
+    /// in it stands for the worker's name.
     pub fn with(run: &str) -> Self {
         let mut bench = Self::unserved(run);
         bench.proxy = Some(ServedProxy::start(&bench.broker.path()));
@@ -40,8 +48,14 @@ impl Bench {
         let worker = format!("pt-{}-{number}", std::process::id());
         let image = format!("{worker}-image:latest");
         import_busybox(&image);
-        let broker = FakeBroker::start(&policy(&worker, &image, run), &[&worker]);
-        Bench { worker, image, broker, proxy: None, cli_config: tempfile::tempdir().unwrap() }
+        let policy = policy(&worker, &image, &run.replace("WORKER", &worker));
+        let broker = FakeBroker::start(&policy, &[&worker]);
+        Bench { worker, image, broker, policy, proxy: None, cli_config: tempfile::tempdir().unwrap() }
+    }
+
+    /// The policy that the bench was started with.
+    pub fn policy(&self) -> String {
+        self.policy.clone()
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -64,8 +78,27 @@ impl Bench {
         command
     }
 
+    /// Runs the CLI to its end; one that hangs fails the test with what was asked so far.
     pub fn run(&self, words: &[&str]) -> Output {
-        self.docker(words).output().unwrap()
+        let mut child = self.docker(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (done, ended) = mpsc::channel::<()>();
+        let watch = std::thread::spawn(move || {
+            let hung = ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
+            if hung {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+            hung
+        });
+        let err = std::thread::spawn(move || read(err));
+        let stdout = read(out);
+        let stderr = err.join().unwrap();
+        drop(done);
+        let hung = watch.join().unwrap();
+        let status = child.wait().unwrap();
+        assert!(!hung, "docker {words:?} hangs: {} {:#?}", text(&stderr), self.broker.intents());
+        Output { status, stdout, stderr }
     }
 
     /// Runs the CLI, which must succeed; its stdout without the last newline.
@@ -104,6 +137,12 @@ impl Drop for Bench {
     }
 }
 
+fn read(mut from: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
 /// The CLI on the real engine itself: what an operator sees.
 pub fn engine(words: &[&str]) -> Output {
     Command::new("docker").args(words).env("DOCKER_HOST", format!("unix://{ENGINE}")).output().unwrap()
@@ -139,7 +178,7 @@ roles = ["bench"]
 about = "What the proxy's tests may do."
 [role.bench.docker]
 verbs = ["ps", "inspect", "logs", "images", "info", "version", "start", "stop", "restart", "rm", "wait",
-         "pull", "run", "exec", "network ls", "volume ls"]
+         "pull", "run", "network ls", "volume ls"]
 containers = ["own"]
 images = ["{image}", "library-of-nobody/*"]
 networks = ["own"]

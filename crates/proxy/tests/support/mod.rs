@@ -27,12 +27,13 @@ impl ServedProxy {
         let config = Config { broker: broker.to_owned(), sealed: false, timings };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            runtime().block_on(async {
+            let ended = runtime().block_on(async {
                 tokio::select! {
                     served = serve(config) => served,
                     _ = stopped => Ok(()),
                 }
-            })
+            });
+            ended.inspect_err(|error| eprintln!("the proxy ended: {error}"))
         });
         ServedProxy { stop: Some(stop), thread: Some(thread) }
     }
