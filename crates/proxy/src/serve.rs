@@ -89,19 +89,27 @@ pub async fn serve(config: Config) -> Result<(), ProxyError> {
     let (first, listeners) = take_in(*welcome, sockets)?;
     let weaker = if config.sealed { seal()? } else { vec!["the proxy is not closed in".to_owned()] };
     let proxy = Arc::new(Proxy::new(broker, config.timings, weaker, reader));
-    rules.send_replace(Some(Arc::new(first)));
+    let mut last = Arc::new(first);
+    rules.send_replace(Some(Arc::clone(&last)));
     let mut doors = open(&proxy, listeners);
     loop {
         match events.recv().await.ok_or(ProxyError::Ended)? {
-            LinkEvent::Welcome(welcome, sockets) => match take_in(*welcome, sockets) {
-                Ok((next, listeners)) => {
-                    rules.send_replace(Some(Arc::new(next)));
-                    doors = open(&proxy, listeners);
+            LinkEvent::Welcome(welcome, sockets) => {
+                match take_in(*welcome, sockets) {
+                    Ok((next, listeners)) => {
+                        last = Arc::new(next);
+                        doors = open(&proxy, listeners);
+                    }
+                    Err(error) => eprintln!("doorward proxy: the last policy stays in force: {error}"),
                 }
-                Err(error) => eprintln!("doorward proxy: the last policy stays in force: {error}"),
-            },
+                rules.send_replace(Some(Arc::clone(&last)));
+            }
             LinkEvent::Unwelcome(message) => eprintln!("doorward proxy: the broker refuses: {message}"),
-            LinkEvent::Lost => eprintln!("doorward proxy: the broker is gone; requests are refused"),
+            LinkEvent::Lost => {
+                // Until the next welcome has been read, nothing is judged by what may no longer hold.
+                rules.send_replace(None);
+                eprintln!("doorward proxy: the broker is gone; requests are refused");
+            }
         }
         // A door that ended by itself has nothing left to say.
         while doors.try_join_next().is_some() {}

@@ -25,7 +25,7 @@ pub(crate) struct Proxy {
     pub(crate) timings: Timings,
     /// What is weaker in this process than designed; recorded with every request.
     pub(crate) weaker: Vec<String>,
-    /// `None` until the broker's first welcome.
+    /// `None` while there is no broker.
     rules: watch::Receiver<Option<Arc<Rules>>>,
     guests: Mutex<BTreeMap<String, Arc<Guest>>>,
 }

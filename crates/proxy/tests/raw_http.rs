@@ -1,4 +1,5 @@
 //! Raw bytes on a worker's socket, on the real engine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The broker or the engine is gone, comes back, or misbehaves. The engine here is a stand-in.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 
@@ -354,11 +355,13 @@ fn deceiving_engine(go: mpsc::Receiver<()>) -> (FakeEngine, mpsc::Receiver<Strin
     const ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let (removed, removals) = mpsc::channel();
     let go = std::sync::Mutex::new(go);
-    let engine = FakeEngine::start(move |line, stream| {
+    let engine = FakeEngine::keeping(move |line, stream| {
         let answer = if line.starts_with("GET /v1.41/images/") {
             let image =
                 format!(r#"{{"Id":"sha256:{ID}","RepoTags":["library-of-nobody/x:1"],"Config":{{}}}}"#);
             answered("200 OK", &image)
+        } else if line.starts_with("GET /v1.41/containers/json") {
+            answered("200 OK", "[]")
         } else if line.starts_with("POST /v1.41/containers/create") {
             go.lock().unwrap().recv_timeout(Duration::from_secs(20)).unwrap();
             answered("201 Created", &format!(r#"{{"Id":"{ID}","Warnings":[]}}"#))

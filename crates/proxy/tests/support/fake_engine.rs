@@ -12,8 +12,18 @@ pub struct FakeEngine {
 }
 
 impl FakeEngine {
-    /// `answer` gets the request's first line and the connection, and does with it what it likes.
+    /// `answer` gets the request's first line and the connection, and does with it what it likes; then the
+    /// connection is closed.
     pub fn start(answer: impl Fn(&str, &mut UnixStream) + Send + Sync + 'static) -> Self {
+        Self::with(answer, false)
+    }
+
+    /// The same with connections that are kept for the next request.
+    pub fn keeping(answer: impl Fn(&str, &mut UnixStream) + Send + Sync + 'static) -> Self {
+        Self::with(answer, true)
+    }
+
+    fn with(answer: impl Fn(&str, &mut UnixStream) + Send + Sync + 'static, keep: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("engine.sock")).unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -30,7 +40,9 @@ impl FakeEngine {
                             drop(stream.write_all(&answered("200 OK", body)));
                         } else {
                             answer(&line, &mut stream);
-                            return;
+                            if !keep {
+                                return;
+                            }
                         }
                     }
                 });
