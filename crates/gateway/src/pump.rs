@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Bytes asked of a pipe in one read: as much as a pipe holds.
 const PIECE: usize = 64 * 1024;
@@ -93,10 +94,16 @@ pub(crate) async fn pump(
     cancel: impl Fn(&str),
 ) -> Pumped {
     let mut pumped = Pumped::default();
+    let mut save_at: Option<Instant> = None;
     loop {
+        if save_at.is_some_and(|at| at <= Instant::now()) {
+            save_at = None;
+            recorder.flush().await;
+        }
         let piece = tokio::select! {
             biased;
             piece = pipes.next() => piece,
+            () = sleep_until(save_at) => continue,
             () = after_end(ended.clone(), timing.linger) => None,
         };
         let Some((stream, mut bytes)) = piece else { return pumped };
@@ -111,6 +118,7 @@ pub(crate) async fn pump(
         }
         if !bytes.is_empty() {
             recorder.write(stream, bytes.clone()).await;
+            save_at.get_or_insert_with(|| Instant::now() + timing.save);
             pumped.gone |= !forward(outlet, pumped.gone, &frame(stream, bytes), &ended, timing).await;
         }
         if pumped.cut {
@@ -138,6 +146,13 @@ async fn forward(
     tokio::select! {
         sent = outlet.send_patiently(message) => sent.is_ok(),
         () = after_end(ended.clone(), timing.stalled) => false,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -46,7 +46,7 @@ impl std::fmt::Display for GatewayError {
 
 impl std::error::Error for GatewayError {}
 
-/// How long the gateway waits for sessions.
+/// How long the gateway waits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
     /// For a session's first frames.
@@ -55,6 +55,8 @@ pub(crate) struct Timing {
     pub(crate) stalled: Duration,
     /// For the end of a pipe after its command ended: a process that got away may hold it open.
     pub(crate) linger: Duration,
+    /// For output of a running command to be on the disk.
+    pub(crate) save: Duration,
 }
 
 impl Default for Timing {
@@ -63,6 +65,7 @@ impl Default for Timing {
             first_frames: Duration::from_secs(10),
             stalled: Duration::from_secs(60),
             linger: Duration::from_secs(2),
+            save: Duration::from_secs(2),
         }
     }
 }

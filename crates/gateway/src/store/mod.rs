@@ -240,6 +240,11 @@ impl Recorder {
         }
     }
 
+    /// Brings to the disk what was written, so that it is there when the run is cut off.
+    pub(crate) async fn flush(&mut self) {
+        let _ = self.sender.send(Ask::Flush { id: self.id.clone() }).await;
+    }
+
     /// Ends the output and the row; an error when either is not saved whole.
     pub(crate) async fn finish(mut self, mut ended: Ended) -> Result<(), Unsaved> {
         self.settle().await;

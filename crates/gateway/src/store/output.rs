@@ -9,7 +9,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// Fast and small enough; text shrinks about fivefold at it.
 const LEVEL: i32 = 1;
@@ -17,8 +16,6 @@ const LEVEL: i32 = 1;
 const LONGEST_PIECE: usize = 256 * 1024;
 /// An output up to here is compressed in one go at its end: setting up a stream costs more than that.
 const SMALL: usize = 64 * 1024;
-/// How much of a running command's output may be missing from its file, in time.
-const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
 /// Which of a command's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +57,12 @@ pub(super) struct OutputWriter {
     encoder: Option<zstd::Encoder<'static, File>>,
     out: LineRedactor,
     err: LineRedactor,
-    flushed: Instant,
 }
 
 impl OutputWriter {
     pub(super) fn new(path: PathBuf) -> Self {
         let (out, err) = (LineRedactor::default(), LineRedactor::default());
-        OutputWriter { path, pending: Vec::new(), encoder: None, out, err, flushed: Instant::now() }
+        OutputWriter { path, pending: Vec::new(), encoder: None, out, err }
     }
 
     pub(super) fn write(&mut self, runs: &Runs, stream: Stream, bytes: &[u8]) -> io::Result<()> {
@@ -75,12 +71,7 @@ impl OutputWriter {
             Stream::Out => self.out.push(runs, bytes, &mut clean),
             Stream::Err => self.err.push(runs, bytes, &mut clean),
         }
-        self.put(stream, &clean)?;
-        if self.flushed.elapsed() >= FLUSH_EVERY {
-            self.flushed = Instant::now();
-            self.flush()?;
-        }
-        Ok(())
+        self.put(stream, &clean)
     }
 
     /// Writes what the redactors hold and ends the file.
@@ -129,8 +120,8 @@ impl OutputWriter {
         Ok(())
     }
 
-    /// Brings to the file what there is so far.
-    fn flush(&mut self) -> io::Result<()> {
+    /// Brings to the file what there is so far, but for the last line of each stream when it has no end yet.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.encoder.is_none() && !self.pending.is_empty() {
             self.stream()?;
         }

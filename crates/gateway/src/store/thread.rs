@@ -22,6 +22,7 @@ pub(super) enum Ask {
     Begin { run: NewRun, rule: String, policy: Arc<Policy>, answer: Answer<()> },
     Refused { run: NewRun, rule: Option<String>, reason: String, message: String },
     Piece { id: String, stream: Stream, bytes: Vec<u8>, answer: Answer<()> },
+    Flush { id: String },
     Finish { id: String, ended: Ended, answer: Answer<()> },
     Abandon { id: String },
     List { scope: Scope, count: u32, answer: Answer<Vec<Row>> },
@@ -82,6 +83,7 @@ impl Thread {
             Ask::Piece { id, stream, bytes, answer } => {
                 let _ = answer.send(self.piece(&id, stream, &bytes));
             }
+            Ask::Flush { id } => self.flush(&id),
             Ask::Finish { id, ended, answer } => {
                 let _ = answer.send(self.finish(id, ended));
             }
@@ -107,6 +109,13 @@ impl Thread {
     fn piece(&mut self, id: &str, stream: Stream, bytes: &[u8]) -> Result<(), Unsaved> {
         let open = self.open.get_mut(id).ok_or(Unsaved)?;
         open.writer.write(&open.policy.runs, stream, bytes).map_err(|error| told("an output", &error))
+    }
+
+    /// A failure shows itself again at the end.
+    fn flush(&mut self, id: &str) {
+        if let Some(open) = self.open.get_mut(id) {
+            let _ = open.writer.flush().map_err(|error| told("an output", &error));
+        }
     }
 
     /// Whatever fails, the run is over: its file is closed and its row is owed until it can be written.
