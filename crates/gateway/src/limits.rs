@@ -93,7 +93,7 @@ impl Counts {
         })
     }
 
-    /// Takes one of as many places for showing saved outputs, each of which holds memory while it is read.
+    /// Takes one of as many places for showing saved runs, each of which holds memory while it is read.
     pub(crate) fn showing(&self, worker: &str, limits: &Limits) -> Result<Slot, Refusal> {
         let showing = self.with(worker, limits, Instant::now(), |usage| Rc::clone(&usage.showing));
         take(showing, limits).ok_or_else(|| {

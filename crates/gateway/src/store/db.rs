@@ -32,6 +32,10 @@ const MIGRATIONS: &[&str] = &["
 const COLUMNS: &str =
     "id, worker, line, state, rule, reason, message, exit, how, started, ended, bytes, truncated";
 
+/// The same with long texts cut, so that a list of many runs stays small.
+const BRIEF: &str = "id, worker, substr(line, 1, 400), state, rule, reason, substr(message, 1, 400), exit, how, \
+                     started, ended, bytes, truncated";
+
 /// The open database.
 #[derive(Debug)]
 pub(super) struct Db {
@@ -120,10 +124,10 @@ impl Db {
         Ok(())
     }
 
-    /// Newest first.
+    /// Newest first; long lines and messages are cut.
     pub(super) fn list(&self, scope: &Scope, count: u32) -> Result<Vec<Row>> {
         let (filter, worker) = filter(scope);
-        let sql = format!("SELECT {COLUMNS} FROM runs WHERE {filter} ORDER BY rowid DESC LIMIT ?2");
+        let sql = format!("SELECT {BRIEF} FROM runs WHERE {filter} ORDER BY rowid DESC LIMIT ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement.query_map(params![worker, count], row)?.collect()
     }

@@ -178,7 +178,7 @@ impl Store {
         }
     }
 
-    /// The newest `count` runs, newest first.
+    /// The newest `count` runs, newest first; long lines and messages are cut.
     pub(crate) async fn list(&self, scope: Scope, count: u32) -> Result<Vec<Row>, Unsaved> {
         self.ask(|answer| Ask::List { scope, count, answer }).await?
     }

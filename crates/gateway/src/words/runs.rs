@@ -44,6 +44,10 @@ impl Session {
     }
 
     async fn list(&mut self, request: Request, scope: Scope, count: u32) -> Result<Answer, Gone> {
+        let _place = match self.gateway.counts.showing(&self.asker.worker, &self.limits()) {
+            Ok(place) => place,
+            Err(refusal) => return self.refuse(request, refusal).await,
+        };
         let all = matches!(scope, Scope::All);
         match self.gateway.store.list(scope, count).await {
             Ok(rows) => self.show(request, &lines(&rows, all)).await,
