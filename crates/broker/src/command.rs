@@ -230,11 +230,11 @@ fn carry_out(peer: &Peer, run: &Run, mut ready: Ready<'_>, cancel: &Cancel) {
     };
     let began = Instant::now();
     let spawned = spawn::spawn(&mut ready.plan);
-    // The command has its own; held here they would keep the gateway from seeing their end.
     let started = FromBroker::Started { request: run.request.clone(), seq, rule: ready.rule.clone() };
     peer.say(started);
     let end = match spawned {
         Ok(child) => {
+            // Its streams, held here, would keep the gateway from seeing their end.
             drop(ready.plan);
             supervise::wait(&child, ready.deadline, cancel)
         }
@@ -248,9 +248,7 @@ fn carry_out(peer: &Peer, run: &Run, mut ready: Ready<'_>, cancel: &Cancel) {
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let outcome = record::of_end(&end, millis, &run.run);
     drop(ready._place);
-    peer.ended(&run.request, seq, run.asker.worker.clone(), outcome.clone());
-    if !peer.say(FromBroker::Ended { request: run.request.clone(), end, millis }) {
-        peer.forget(&run.request);
-        peer.write_outcome(&run.request, &run.asker.worker, seq, outcome);
-    }
+    // Before it is told, since `Output` may come right behind.
+    peer.ended(&run.request, seq, run.asker.worker.clone(), outcome);
+    peer.say(FromBroker::Ended { request: run.request.clone(), end, millis });
 }

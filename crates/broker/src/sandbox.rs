@@ -249,7 +249,7 @@ impl Draft {
             }
             let (Ok(relative), Ok(facts)) = (real.strip_prefix("/"), real.metadata()) else { continue };
             let cover = if facts.is_dir() { EMPTY_DIR } else { EMPTY_FILE };
-            self.op_bind(Path::new(cover), &relative.to_owned(), false);
+            self.op_bind(Path::new(cover), relative, false);
         }
     }
 }

@@ -569,7 +569,7 @@ mod tests {
                         other => panic!("loads offset {other}"),
                     }
                 }
-                JUMP => at += k as usize,
+                JUMP => at += usize::try_from(k).unwrap(),
                 IF_EQUAL => at += jump(accumulator == k),
                 IF_AT_LEAST => at += jump(accumulator >= k),
                 IF_BITS => at += jump(accumulator & k != 0),

@@ -178,7 +178,7 @@ fn in_force(policy: &Policy) -> Entry {
     }
 }
 
-fn accept(broker: &Arc<Broker>) {
+pub(crate) fn accept(broker: &Arc<Broker>) {
     loop {
         let Ok((socket, _)) = broker.listeners.broker.accept() else {
             // Out of descriptors: wait for some to come back rather than spin.

@@ -121,7 +121,14 @@ pub(crate) struct Peer {
     pub(crate) broker: Arc<Broker>,
     service: Service,
     outbox: Sender<FromBroker>,
-    open: Mutex<HashMap<RequestId, Open>>,
+    open: Mutex<Requests>,
+}
+
+/// The requests of a connection, and whether it is gone.
+#[derive(Default)]
+struct Requests {
+    open: HashMap<RequestId, Open>,
+    parted: bool,
 }
 
 impl Peer {
@@ -154,7 +161,7 @@ impl Peer {
                 Commands::start(self, Run { request, asker, policy, run, argv, stdin, fds });
             }
             ToBroker::Cancel { request, why } if gateway => {
-                if let Some(Open::Running(cancel)) = self.open().get(&request) {
+                if let Some(Open::Running(cancel)) = self.open().open.get(&request) {
                     cancel.fire(&bounded(why));
                 }
             }
@@ -227,7 +234,13 @@ impl Peer {
         let peer = self.clone();
         self.broker.audit.submit(entry, durable, move |done| match done {
             Ok(seq) => {
-                peer.open().insert(request.clone(), Open::Recorded { seq, worker });
+                let mut requests = peer.open();
+                if requests.parted {
+                    drop(requests);
+                    return peer.write_outcome(&request, &worker, seq, cut_off());
+                }
+                requests.open.insert(request.clone(), Open::Recorded { seq, worker });
+                drop(requests);
                 peer.say(FromBroker::Recorded { request, seq });
             }
             Err(error) => peer.refuse_unrecorded(request, &error),
@@ -242,10 +255,10 @@ impl Peer {
         allow: bool,
     ) -> Option<(Reason, &'static str)> {
         let open = self.open();
-        if request.0.is_empty() || request.0.len() > 64 || open.contains_key(request) {
+        if request.0.is_empty() || request.0.len() > 64 || open.open.contains_key(request) {
             return Some((Reason::BadRequest, "the request's id is not new"));
         }
-        if open.len() >= MOST_OPEN {
+        if open.open.len() >= MOST_OPEN {
             return Some((Reason::RateLimited, "too many requests are open; try again later"));
         }
         (allow && policy != self.broker.policy.hash.0)
@@ -254,37 +267,43 @@ impl Peer {
 
     /// A command runs: from now on it can be cancelled.
     pub(crate) fn running(&self, request: &RequestId, cancel: &Arc<Cancel>) {
-        self.open().insert(request.clone(), Open::Running(cancel.clone()));
+        self.open().open.insert(request.clone(), Open::Running(cancel.clone()));
     }
 
-    /// A command ended; its record waits for what the gateway counted.
+    /// A command ended; its record waits for what the gateway counted, if that is still there.
     pub(crate) fn ended(&self, request: &RequestId, seq: u64, worker: String, outcome: Outcome) {
-        self.open().insert(request.clone(), Open::Ended { seq, worker, outcome });
+        let mut requests = self.open();
+        requests.open.remove(request);
+        if requests.parted {
+            drop(requests);
+            return self.write_outcome(request, &worker, seq, outcome);
+        }
+        requests.open.insert(request.clone(), Open::Ended { seq, worker, outcome });
     }
 
     /// A command that was not run after all.
     pub(crate) fn forget(&self, request: &RequestId) {
-        self.open().remove(request);
+        self.open().open.remove(request);
     }
 
     fn complete(&self, request: &RequestId, bytes: u64, truncated: bool) {
-        let mut open = self.open();
-        if !matches!(open.get(request), Some(Open::Ended { .. })) {
+        let mut requests = self.open();
+        if !matches!(requests.open.get(request), Some(Open::Ended { .. })) {
             return;
         }
-        if let Some(Open::Ended { seq, worker, outcome }) = open.remove(request) {
-            drop(open);
+        if let Some(Open::Ended { seq, worker, outcome }) = requests.open.remove(request) {
+            drop(requests);
             self.write_outcome(request, &worker, seq, Outcome { bytes, truncated, ..outcome });
         }
     }
 
     fn conclude(&self, request: &RequestId, outcome: Outcome) {
-        let mut open = self.open();
-        if !matches!(open.get(request), Some(Open::Recorded { .. })) {
+        let mut requests = self.open();
+        if !matches!(requests.open.get(request), Some(Open::Recorded { .. })) {
             return;
         }
-        if let Some(Open::Recorded { seq, worker }) = open.remove(request) {
-            drop(open);
+        if let Some(Open::Recorded { seq, worker }) = requests.open.remove(request) {
+            drop(requests);
             self.write_outcome(request, &worker, seq, outcome);
         }
     }
@@ -297,30 +316,25 @@ impl Peer {
 
     /// The connection is gone: its commands end, and its open requests are recorded as cut off.
     fn part(&self) {
-        let open = std::mem::take(&mut *self.open());
+        let open = {
+            let mut requests = self.open();
+            requests.parted = true;
+            std::mem::take(&mut requests.open)
+        };
         for (request, state) in open {
             match state {
-                Open::Running(cancel) => {
-                    cancel.fire("disconnect");
-                    // Its own thread records the end.
-                    self.open().insert(request, Open::Running(cancel));
-                }
+                // Its own thread records the end.
+                Open::Running(cancel) => cancel.fire("disconnect"),
                 Open::Ended { seq, worker, outcome } => self.write_outcome(&request, &worker, seq, outcome),
-                Open::Recorded { seq, worker } => {
-                    let outcome = Outcome {
-                        how: "disconnected".into(),
-                        error: Some("the service's connection to the broker ended first".into()),
-                        ..Outcome::default()
-                    };
-                    self.write_outcome(&request, &worker, seq, outcome);
-                }
+                Open::Recorded { seq, worker } => self.write_outcome(&request, &worker, seq, cut_off()),
             }
         }
     }
 
-    /// Sends; `false` when the connection is gone.
-    pub(crate) fn say(&self, message: FromBroker) -> bool {
-        self.outbox.send(message).is_ok()
+    /// Sends, when the connection is still there.
+    pub(crate) fn say(&self, message: FromBroker) {
+        // Without one there is nobody to tell; `part` has seen to the records.
+        let _ = self.outbox.send(message);
     }
 
     pub(crate) fn refuse(&self, request: RequestId, reason: Reason, message: impl Into<String>) {
@@ -336,8 +350,17 @@ impl Peer {
         );
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<RequestId, Open>> {
+    fn open(&self) -> std::sync::MutexGuard<'_, Requests> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The outcome of a request whose service is gone.
+fn cut_off() -> Outcome {
+    Outcome {
+        how: "disconnected".into(),
+        error: Some("the service's connection to the broker ended first".into()),
+        ..Outcome::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests that run real programs in the real sandbox. They need root.
 
 mod order;
+mod rootless;
 mod sandboxed;
 mod support;
 mod truthful;

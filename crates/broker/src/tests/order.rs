@@ -1,7 +1,9 @@
 //! The steps come in the design's order, and each failure stops before exec.
 
-use super::support::{house, root};
+use super::support::{house, how, root};
+use crate::spawn;
 use crate::step::Step;
+use crate::supervise::{self, Cancel};
 use doorward_wire::broker::End;
 
 #[test]
@@ -51,9 +53,23 @@ fn the_cost_of_a_run_by_step() {
         }
     }
     for (step, number, _) in Step::ALL {
-        println!("{step}: {} us", spent[usize::from(number)] / RUNS as u64 / 1000);
+        println!("{step}: {} us", spent[usize::from(number)] / 200_000);
     }
     whole.sort();
+    let mut parts = [std::time::Duration::ZERO; 3];
+    for _ in 0..RUNS {
+        let began = std::time::Instant::now();
+        let (mut plan, _out, _err) = house.plan(&how(), &["true"]);
+        let planned = began.elapsed();
+        let child = spawn::spawn(&mut plan).unwrap();
+        let started = began.elapsed();
+        supervise::wait(&child, std::time::Duration::from_secs(30), &Cancel::new().unwrap());
+        for (part, spent) in parts.iter_mut().zip([planned, started - planned, began.elapsed() - started]) {
+            *part += spent;
+        }
+    }
+    let [plan, spawn, wait] = parts.map(|part| part / 200);
+    println!("plan {plan:?}, spawn until exec {spawn:?}, exec to reaped {wait:?}");
     println!(
         "whole run of `true`, plan to reaped: p50 {:?} p99 {:?}",
         whole[RUNS / 2],

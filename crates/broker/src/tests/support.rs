@@ -20,7 +20,7 @@ pub(crate) fn trace(fd: RawFd, step: Step) {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a valid pointer.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    let nanos = (now.tv_sec as u64) * 1_000_000_000 + now.tv_nsec as u64;
+    let nanos = u64::try_from(now.tv_sec * 1_000_000_000 + now.tv_nsec).unwrap();
     let mut record = [0; 9];
     record[0] = step.number();
     record[1..].copy_from_slice(&nanos.to_ne_bytes());

@@ -143,3 +143,33 @@ impl Drop for Fail2ban {
         self.client("stop");
     }
 }
+
+#[test]
+fn the_docker_command_reaches_the_workers_own_socket() {
+    if !root() || !std::path::Path::new("/usr/bin/docker").exists() {
+        return;
+    }
+    use std::io::{Read, Write};
+    let dir = tempfile::Builder::new().prefix("doorward-docker").tempdir_in("/run").unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = dir.path().join("docker.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let engine = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut head = [0; 512];
+        let length = socket.read(&mut head).unwrap();
+        let _ = socket.write_all(b"HTTP/1.1 418 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        String::from_utf8_lossy(&head[..length]).into_owned()
+    });
+    let house = house();
+    let how = crate::executor::docker(&path);
+    let script = format!("DOCKER_HOST=unix://{} exec timeout 20 docker ps", path.display());
+    let ran = house.sh(&how, &script);
+    // Also when the command could not connect, the thread ends.
+    let _ = std::os::unix::net::UnixStream::connect(&path);
+    let head = engine.join().unwrap();
+    assert!(head.contains("/_ping"), "{head:?} {ran:?}");
+    let version = house.run(&how, &["docker", "--version"]);
+    assert!(version.ok() && version.out.starts_with("Docker version"), "{version:?}");
+}
