@@ -3,6 +3,7 @@
 mod order;
 mod rootless;
 mod sandboxed;
+mod serviced;
 mod support;
 mod truthful;
 
