@@ -63,7 +63,7 @@ fn carry_out(op: &Op) -> Sys<()> {
 
 fn bind(from: &CStr, to: &CStr, recursive: bool, attributes: u64) -> Sys<()> {
     let tree = sys::clone_tree(from, recursive)?;
-    let done = sys::set_mount(tree, attributes, None, recursive).and_then(|()| sys::attach_tree(tree, to));
+    let done = sys::set_mount(tree, attributes, recursive).and_then(|()| sys::attach_tree(tree, to));
     sys::close(tree);
     done
 }
@@ -71,7 +71,7 @@ fn bind(from: &CStr, to: &CStr, recursive: bool, attributes: u64) -> Sys<()> {
 /// Makes the mount that is at `path` read-only; its devices, if any, go on working.
 fn seal(path: &CStr) -> Sys<()> {
     let fd = sys::open(path, libc::O_PATH | libc::O_DIRECTORY, 0)?;
-    let done = sys::set_mount(fd, mount_attr::RDONLY | mount_attr::NOSUID, None, false);
+    let done = sys::set_mount(fd, mount_attr::RDONLY | mount_attr::NOSUID, false);
     sys::close(fd);
     done
 }

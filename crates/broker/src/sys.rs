@@ -104,7 +104,6 @@ pub(crate) mod mount_attr {
     pub(crate) const NODEV: u64 = 0x4;
     pub(crate) const NOEXEC: u64 = 0x8;
     pub(crate) const NOSYMFOLLOW: u64 = 0x0020_0000;
-    pub(crate) const IDMAP: u64 = 0x0010_0000;
 }
 
 /// `struct mount_attr` of `linux/mount.h`.
@@ -124,10 +123,8 @@ pub(crate) fn clone_tree(path: &CStr, recursive: bool) -> Sys<RawFd> {
 }
 
 /// Sets attributes on a mount by descriptor, and on those beneath it when `recursive`.
-pub(crate) fn set_mount(tree: RawFd, set: u64, userns: Option<RawFd>, recursive: bool) -> Sys<()> {
-    let userns_fd = userns.and_then(|fd| u64::try_from(fd).ok()).unwrap_or(0);
-    let idmap = if userns.is_some() { mount_attr::IDMAP } else { 0 };
-    let attr = MountAttr { set: set | idmap, clear: 0, propagation: 0, userns_fd };
+pub(crate) fn set_mount(tree: RawFd, set: u64, recursive: bool) -> Sys<()> {
+    let attr = MountAttr { set, clear: 0, propagation: 0, userns_fd: 0 };
     let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
     call!(libc::SYS_mount_setattr, tree, c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>())
         .map(drop)
