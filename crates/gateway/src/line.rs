@@ -76,13 +76,30 @@ pub(crate) fn judge(policy: &Policy, worker: &str, argv: &[String]) -> Result<Me
     }
     if first == "docker" {
         return match policy.judge_docker_words(worker, argv)? {
-            DockerWords::Dial => Ok(Meaning::Dial { rule: docker_rule(policy, worker) }),
+            DockerWords::Dial => judge_dial(policy, worker, argv),
             DockerWords::Help => Ok(Meaning::Docker { rule: docker_rule(policy, worker) }),
             DockerWords::Verb { rule, .. } => Ok(Meaning::Docker { rule }),
         };
     }
     let rule = policy.judge_argv(worker, argv)?.rule;
     Ok(Meaning::Command { rule: rule.id.clone(), usage: rule.usage.clone(), output: rule.how.output })
+}
+
+fn judge_dial(policy: &Policy, worker: &str, argv: &[String]) -> Result<Meaning, Refusal> {
+    if !is_dial(argv) {
+        return Err(Refusal::new(Reason::BadRequest, "dial-stdio takes no words").nearest(DIAL.join(" ")));
+    }
+    if policy.docker_roles(worker).next().is_none() {
+        return Err(Refusal::new(Reason::NotInPolicy, "none of your roles has docker").nearest("help"));
+    }
+    Ok(Meaning::Dial { rule: docker_rule(policy, worker) })
+}
+
+/// What docker clients say to reach an engine over SSH.
+const DIAL: [&str; 3] = ["docker", "system", "dial-stdio"];
+
+fn is_dial(argv: &[String]) -> bool {
+    argv.iter().map(String::as_str).eq(DIAL)
 }
 
 /// The rule of the worker's first role with docker: what any of its verbs would be recorded under.
@@ -127,7 +144,7 @@ impl Session {
 
     fn count(&self, argv: &[String], limits: &Limits) -> Result<(), Refusal> {
         let (counts, worker, now) = (&self.gateway.counts, &self.asker.worker, Instant::now());
-        match argv.iter().map(String::as_str).eq(["docker", "system", "dial-stdio"]) {
+        match is_dial(argv) {
             true => counts.dial(worker, limits, now),
             false => counts.line(worker, limits, now),
         }
