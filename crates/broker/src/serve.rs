@@ -12,7 +12,7 @@ use doorward_policy::{Bundle, Policy};
 use doorward_wire::broker::HostReport;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The accounts of the two peers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub(crate) struct Broker {
     pub(crate) policy: Policy,
     pub(crate) listeners: Listeners,
     pub(crate) host: HostReport,
+    /// What the proxy told of the engine and of itself.
+    told: Mutex<HostReport>,
     pub(crate) operators: Vec<u32>,
     pub(crate) audit: Writer,
     pub(crate) executor: Executor,
@@ -162,11 +164,36 @@ pub(crate) fn open(config: Config) -> Result<Broker, BrokerError> {
         policy,
         listeners,
         host: report,
+        told: Mutex::default(),
         operators,
         audit,
         executor,
         commands: Commands::default(),
     })
+}
+
+/// Most entries and characters that are kept of what a peer reports.
+const REPORTED: (usize, usize) = (16, 400);
+
+impl Broker {
+    /// Own findings and the proxy's; where both name a thing, the broker's own stands.
+    pub(crate) fn known_of_host(&self) -> HostReport {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.facts.extend(self.host.facts.clone());
+        all.weaker.extend(self.host.weaker.clone());
+        all
+    }
+
+    /// Keeps what the proxy reports, bounded.
+    pub(crate) fn take_report(&self, report: HostReport) {
+        let short =
+            |text: String| text.chars().filter(|c| !c.is_control()).take(REPORTED.1).collect::<String>();
+        let bounded = |map: std::collections::BTreeMap<String, String>| {
+            map.into_iter().take(REPORTED.0).map(|(name, value)| (short(name), short(value))).collect()
+        };
+        let report = HostReport { facts: bounded(report.facts), weaker: bounded(report.weaker) };
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
 }
 
 fn in_force(policy: &Policy) -> Entry {

@@ -188,8 +188,9 @@ impl Peer {
             }
             ToBroker::Host { request } => {
                 let last_seq = self.broker.audit.last_seq();
-                self.say(FromBroker::Host { request, host: self.broker.host.clone(), last_seq });
+                self.say(FromBroker::Host { request, host: self.broker.known_of_host(), last_seq });
             }
+            ToBroker::Report { report } if !gateway => self.broker.take_report(report),
             ToBroker::Hello { .. } => return Err("hello a second time"),
             _ => return Err("a message of the other service"),
         }

@@ -40,17 +40,15 @@ pub(crate) fn read(
     }
     let mut session =
         Session { runtime_dir: default_dir.to_owned(), key: None, line: Vec::new(), as_shell: true };
-    match command_of(rest) {
-        Some(command) => match forced(command, own) {
-            Some((runtime_dir, key)) => {
-                session.runtime_dir = runtime_dir.unwrap_or(session.runtime_dir);
-                session.key = key;
-                session.line = original.unwrap_or_default().as_bytes().to_vec();
-            }
-            None => session.line = command.as_bytes().to_vec(),
-        },
-        // A login without a command, as `ssh host` makes it. Options without `-c` ask for nothing either.
-        None => {}
+    // Without `-c` it is a login without a command, as `ssh host` makes it; other options ask for nothing.
+    let Some(command) = command_of(rest) else { return Some(session) };
+    match forced(command, own) {
+        Some((runtime_dir, key)) => {
+            session.runtime_dir = runtime_dir.unwrap_or(session.runtime_dir);
+            session.key = key;
+            session.line = original.unwrap_or_default().as_bytes().to_vec();
+        }
+        None => session.line = command.as_bytes().to_vec(),
     }
     Some(session)
 }

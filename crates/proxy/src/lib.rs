@@ -16,6 +16,7 @@ mod limits;
 mod outcome;
 mod record;
 mod reply;
+mod report;
 mod rules;
 mod seal;
 mod serve;

@@ -1,6 +1,7 @@
 //! The service: keeps the broker, opens the workers' sockets, closes itself in.
 
 use crate::door;
+use crate::report;
 use crate::rules::Rules;
 use crate::seal::{SealError, seal};
 use crate::visit::Proxy;
@@ -92,6 +93,7 @@ pub async fn serve(config: Config) -> Result<(), ProxyError> {
     let mut last = Arc::new(first);
     rules.send_replace(Some(Arc::clone(&last)));
     let mut doors = open(&proxy, listeners);
+    tokio::spawn(report::keep_told(Arc::clone(&proxy)));
     loop {
         match events.recv().await.ok_or(ProxyError::Ended)? {
             LinkEvent::Welcome(welcome, sockets) => {

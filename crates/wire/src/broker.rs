@@ -159,6 +159,12 @@ pub enum ToBroker {
         /// Absolute host paths.
         paths: Vec<String>,
     },
+    /// Proxy: what only it can see of the host, told to the operator with the broker's own findings. Replaces
+    /// what it told before. No answer.
+    Report {
+        /// Its own, and the engine's.
+        report: HostReport,
+    },
     /// Gateway, for the operator: what this host can do. Answered by `Host`.
     Host {
         /// New.
