@@ -417,3 +417,50 @@ fn a_create_is_compared_also_when_its_worker_is_gone() {
     assert!(removal.starts_with(REMOVAL), "{removal}");
     assert_eq!(broker.outcome(&create.request).status, 500);
 }
+
+#[test]
+fn any_bytes_get_an_answer_or_an_end_and_change_nothing() {
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
+    let engine = FakeEngine::keeping(|_, stream| drop(stream.write_all(&answered("200 OK", "[]"))));
+    let allowed = policy(&engine.path()).replace("\"pull\"", "\"run\"").replace("40", "100000");
+    let broker = FakeBroker::start(&allowed, &[WORKER]);
+    let brief = Duration::from_millis(100);
+    let _proxy =
+        ServedProxy::with(&broker.path(), Timings { head: brief, body: brief, ..Timings::default() });
+    let socket = broker.worker_socket(WORKER);
+    let body = r#"{"Image":"library-of-nobody/x:1","HostConfig":{"Privileged":true,"Binds":["/:/h"]}}"#;
+    let head = "POST /v1.41/containers/create?name=x HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json";
+    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
+    let length = request.len();
+    let noise = proptest::collection::vec(any::<u8>(), 0..300);
+    let near = proptest::collection::vec((0..length, any::<u8>()), 1..4).prop_map(move |changes| {
+        let mut bytes = request.clone();
+        for (place, value) in changes {
+            bytes[place] = value;
+        }
+        bytes
+    });
+    let answers = std::cell::Cell::new(0);
+    let say = |bytes: &[u8], end: bool| {
+        let mut stream = connect(&socket);
+        // The proxy may have said its last word before all is sent.
+        drop(stream.write_all(bytes));
+        if end {
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        let mut told = Vec::new();
+        drop(stream.read_to_end(&mut told));
+        let text = String::from_utf8_lossy(&told);
+        prop_assert!(text.is_empty() || text.starts_with("HTTP/1."), "{text}");
+        prop_assert!(!text.starts_with("HTTP/1.1 2"), "{text}");
+        answers.set(answers.get() + u32::from(!text.is_empty()));
+        Ok(())
+    };
+    TestRunner::default().run(&noise, |bytes| say(&bytes, true)).unwrap();
+    answers.set(0);
+    TestRunner::default().run(&near, |bytes| say(&bytes, false)).unwrap();
+    assert!(answers.get() > 128, "most of what is nearly right is answered: {}", answers.get());
+    assert!(engine.heads().iter().all(|head| head.starts_with("GET ")), "{:?}", engine.heads());
+    assert_eq!(ask(&socket, "GET", "/v1.41/containers/json", "").status, 200, "it still serves");
+}
