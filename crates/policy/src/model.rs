@@ -118,6 +118,8 @@ pub struct Role {
     pub commands: Vec<CommandRule>,
     /// `[role.NAME.docker]`.
     pub docker: Option<DockerRole>,
+    /// Finds the rules that a line may match without trying them all.
+    pub(crate) index: crate::judge::CommandIndex,
 }
 
 /// `[[role.NAME.command]]`.

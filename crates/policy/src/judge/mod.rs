@@ -1,6 +1,14 @@
 //! Policy × words → verdict.
 
-use crate::{CommandGrant, DockerRole, ExecRule, Policy, Reason, Refusal, Role, Verb};
+mod command;
+mod docker;
+mod exec;
+mod index;
+mod words;
+
+use crate::{DockerRole, Policy, Role, Verb};
+
+pub(crate) use index::CommandIndex;
 
 /// The folders that a bare program name is looked for in, first match wins.
 pub const SEARCH_PATH: [&str; 5] = ["/run/current-system/sw/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -32,28 +40,5 @@ impl Policy {
     /// The docker parts of a worker's roles, in the order in which it lists them.
     pub fn docker_roles<'p>(&'p self, worker: &str) -> impl Iterator<Item = &'p DockerRole> {
         self.roles_of(worker).filter_map(|role| role.docker.as_ref())
-    }
-
-    /// Whether a worker may run this command line on the host. `docker …` belongs to
-    /// [`Policy::judge_docker_words`] and is refused here unless a command rule names it.
-    pub fn judge_argv(&self, _worker: &str, _argv: &[String]) -> Result<CommandGrant<'_>, Refusal> {
-        Err(Refusal::new(Reason::NotInPolicy, "no rule allows this command"))
-    }
-
-    /// The early look at a `docker …` line, `argv` with the word `docker` first.
-    pub fn judge_docker_words(&self, _worker: &str, _argv: &[String]) -> Result<DockerWords, Refusal> {
-        Err(Refusal::new(Reason::NotInPolicy, "no rule allows this command"))
-    }
-
-    /// Whether a worker may execute `argv` in the container of this name (without a leading `/`);
-    /// `owned_by` is the worker whose label the container carries.
-    pub fn judge_exec(
-        &self,
-        _worker: &str,
-        _container_name: &str,
-        _owned_by: Option<&str>,
-        _argv: &[&str],
-    ) -> Result<&ExecRule, Refusal> {
-        Err(Refusal::new(Reason::NotInPolicy, "no exec rule allows this"))
     }
 }

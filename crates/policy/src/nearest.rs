@@ -1,0 +1,66 @@
+//! What somebody probably meant.
+
+/// Longest text that is compared: longer ones are typed by no person, and cost quadratic time.
+const LONGEST: usize = 64;
+
+/// The candidate with the smallest edit distance to `word`, when it is close enough to be a slip: at most a
+/// third of the word's length, and one for short words. Of equals the first.
+pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    let allowed = word.chars().count().div_ceil(3).max(1);
+    candidates
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edits from one text to the other: insert, delete, replace, swap of neighbours.
+pub(crate) fn distance(from: &str, to: &str) -> usize {
+    let from: Vec<char> = from.chars().take(LONGEST).collect();
+    let to: Vec<char> = to.chars().take(LONGEST).collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=to.len()).collect();
+    let mut previous_from = None;
+    for (row, a) in from.iter().enumerate() {
+        let mut current = vec![row.saturating_add(1)];
+        let mut previous_to = None;
+        for (column, b) in to.iter().enumerate() {
+            let at = |line: &[usize], back: usize| {
+                column.checked_add(1).and_then(|c| c.checked_sub(back)).and_then(|c| line.get(c)).copied()
+            };
+            let far = usize::MAX;
+            let replace = at(&above, 1).unwrap_or(far).saturating_add(usize::from(a != b));
+            let delete = at(&above, 0).unwrap_or(far).saturating_add(1);
+            let insert = at(&current, 1).unwrap_or(far).saturating_add(1);
+            let mut best = replace.min(delete).min(insert);
+            if previous_from == Some(b) && previous_to == Some(a) {
+                best = best.min(at(&before, 2).unwrap_or(far).saturating_add(1));
+            }
+            current.push(best);
+            previous_to = Some(b);
+        }
+        previous_from = Some(a);
+        before = std::mem::replace(&mut above, current);
+    }
+    above.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_counts_each_kind_of_slip_once() {
+        assert_eq!(distance("verbs", "verbs"), 0);
+        assert_eq!(distance("verb", "verbs"), 1);
+        assert_eq!(distance("vebrs", "verbs"), 1);
+        assert_eq!(distance("vxrbs", "verbs"), 1);
+        assert_eq!(distance("", "abc"), 3);
+    }
+
+    #[test]
+    fn a_far_word_has_no_nearest() {
+        assert_eq!(nearest("rolse", ["roles", "keys"].into_iter()), Some("roles"));
+        assert_eq!(nearest("xyzzy", ["roles", "keys"].into_iter()), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! Verdicts on words, under the design's example policy.
+
+use doorward_policy::{Bundle, DockerWords, Policy, Reason, Refusal, Source, Verb};
+
+fn policy() -> Policy {
+    let file = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
+    let bundle = Bundle {
+        files: vec![
+            file("/policy.toml", include_str!("data/whole.toml")),
+            file("/roles/host-audit.toml", include_str!("data/host-audit.toml")),
+        ],
+    };
+    Policy::load(&bundle).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+fn refused(line: &str) -> Refusal {
+    policy().judge_argv("hermes", &words(line)).map(|grant| grant.rule.id.clone()).expect_err(line)
+}
+
+fn docker(line: &str) -> Result<DockerWords, Refusal> {
+    policy().judge_docker_words("hermes", &words(line))
+}
+
+#[test]
+fn lines_of_the_policy_are_allowed_by_their_rule() {
+    for (line, rule) in [
+        ("iptables -L -n -v", "host-audit#1"),
+        ("fail2ban-client status", "host-audit#2"),
+        ("fail2ban-client status sshd", "host-audit#2"),
+        ("journalctl -t kernel -n 100", "host-audit#3"),
+        ("journalctl -u firewall -n 50", "host-audit#3"),
+        ("/usr/bin/ss -tlnp", "host-audit#4"),
+    ] {
+        let policy = policy();
+        let grant =
+            policy.judge_argv("hermes", &words(line)).unwrap_or_else(|refusal| panic!("{line}: {refusal}"));
+        assert_eq!(grant.rule.id, rule, "{line}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_word_and_the_nearest_rule() {
+    for (line, path, nearest) in [
+        (
+            "journalctl -t kernel -n 501",
+            "word 5",
+            "journalctl (-t kernel|-u {unit:fail2ban|firewall}) -n {lines:1..500}",
+        ),
+        ("ss -F /etc/shadow", "word 2", "ss -tlnp"),
+        ("iptables -L -n -v -t nat", "word 5", "iptables -L -n -v"),
+        ("iptables -L -n", "word 4", "iptables -L -n -v"),
+        ("iptable -S", "word 1", "iptables -L -n -v"),
+        ("fail2ban-client status -c /tmp/x", "word 3", "fail2ban-client status [{jail:name}]"),
+    ] {
+        let refusal = refused(line);
+        assert_eq!(
+            (refusal.reason, refusal.path.as_deref(), refusal.nearest.as_deref()),
+            (Reason::NotInPolicy, Some(path), Some(nearest)),
+            "{line}: {refusal}"
+        );
+    }
+}
+
+#[test]
+fn a_program_elsewhere_is_not_the_program_of_the_rule() {
+    for line in ["/tmp/ss -tlnp", "./ss -tlnp", "/usr/bin/../bin/ss -tlnp", "//usr/bin/ss -tlnp", "/ss -tlnp"]
+    {
+        assert_eq!(refused(line).path.as_deref(), Some("word 1"), "{line}");
+    }
+}
+
+#[test]
+fn words_are_never_joined() {
+    let argv = vec!["journalctl".to_owned(), "-t kernel -n 100".to_owned()];
+    assert!(policy().judge_argv("hermes", &argv).is_err());
+    let argv = vec!["fail2ban-client".to_owned(), "status".to_owned(), "sshd\nx".to_owned()];
+    let refusal = policy().judge_argv("hermes", &argv).map(|_| ()).expect_err("newline");
+    assert_eq!((refusal.reason, refusal.path.as_deref()), (Reason::BadEncoding, Some("word 3")));
+}
+
+#[test]
+fn strangers_and_empty_lines_are_refused() {
+    let reason = |worker: &str, argv: &[String]| {
+        policy().judge_argv(worker, argv).map(|_| ()).map_err(|refusal| refusal.reason)
+    };
+    assert_eq!(reason("nobody", &words("ss -tlnp")), Err(Reason::UnknownWorker));
+    assert_eq!(reason("hermes", &[]), Err(Reason::BadRequest));
+    assert_eq!(reason("hermes", &words("")), Err(Reason::BadRequest));
+}
+
+#[test]
+fn docker_words_come_to_their_verb() {
+    for (line, verb) in [
+        ("docker ps -a", Verb::Ps),
+        ("docker container ls", Verb::Ps),
+        ("docker image ls", Verb::Images),
+        ("docker network ls", Verb::NetworkLs),
+        ("docker volume ls -q", Verb::VolumeLs),
+        ("docker run --rm busybox:1 true", Verb::Run),
+        ("docker network inspect x", Verb::Inspect),
+        ("docker exec ollama ollama list", Verb::Exec),
+        ("docker exec -i ollama ollama run llama3", Verb::Exec),
+        ("docker run -v /:/h busybox:1", Verb::Run),
+    ] {
+        match docker(line) {
+            Ok(DockerWords::Verb { verb: found, .. }) => assert_eq!(found, verb, "{line}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+    for line in ["docker", "docker --help", "docker --version", "docker run --help", "docker network"] {
+        assert_eq!(docker(line), Ok(DockerWords::Help), "{line}");
+    }
+    assert_eq!(docker("docker system dial-stdio"), Ok(DockerWords::Dial));
+}
+
+#[test]
+fn docker_words_are_refused_with_their_reason() {
+    use Reason::{FieldNotAllowed, NotInPolicy, NotYet, VerbNotAllowed};
+    for (line, reason) in [
+        ("docker -H tcp://x ps", FieldNotAllowed),
+        ("docker -Htcp://x ps", FieldNotAllowed),
+        ("docker --host=tcp://x ps", FieldNotAllowed),
+        ("docker --context other ps", FieldNotAllowed),
+        ("docker -c other ps", FieldNotAllowed),
+        ("docker --config /tmp/c ps", FieldNotAllowed),
+        ("docker --tlsverify ps", FieldNotAllowed),
+        ("docker -D ps", FieldNotAllowed),
+        ("docker --debug exec x sh", FieldNotAllowed),
+        ("docker --log-level debug ps", FieldNotAllowed),
+        ("docker cp a:/x -", VerbNotAllowed),
+        ("docker network create x", VerbNotAllowed),
+        ("docker network rm x", VerbNotAllowed),
+        ("docker volume create x", VerbNotAllowed),
+        ("docker kill x", VerbNotAllowed),
+        ("docker build -", NotYet),
+        ("docker stats --no-stream", NotYet),
+        ("docker buildx build .", NotYet),
+        ("docker sp", VerbNotAllowed),
+        ("docker exec ollama sh", NotInPolicy),
+        ("docker exec db ls", NotInPolicy),
+        ("docker exec -it ollama ollama list", FieldNotAllowed),
+        ("docker exec --privileged ollama ollama list", FieldNotAllowed),
+        ("docker exec -u 0 ollama ollama list", FieldNotAllowed),
+    ] {
+        let refusal = docker(line).expect_err(line);
+        assert_eq!(refusal.reason, reason, "{line}: {refusal}");
+        assert!(refusal.nearest.is_some() || reason == NotYet, "{line} has no hint: {refusal}");
+    }
+}
+
+#[test]
+fn exec_never_reaches_what_another_worker_owns() {
+    let policy = policy();
+    let judge = |owner, argv: &[&str]| {
+        policy.judge_exec("hermes", "ollama", owner, argv).map(|rule| rule.id.as_str())
+    };
+    assert_eq!(judge(None, &["ollama", "list"]), Ok("ollama-bench.exec.ollama#1"));
+    assert_eq!(judge(Some("hermes"), &["ollama", "list"]), Ok("ollama-bench.exec.ollama#1"));
+    assert!(judge(Some("other"), &["ollama", "list"]).is_err());
+    assert!(judge(None, &["ollama", "list", "x"]).is_err());
+    assert!(judge(None, &["sh"]).is_err());
+    assert!(policy.judge_exec("hermes", "db", None, &["ollama", "list"]).is_err());
+    assert!(policy.judge_exec("hermes", "db", Some("hermes"), &["ollama", "list"]).is_err());
+}
