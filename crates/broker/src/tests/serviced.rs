@@ -43,20 +43,6 @@ struct House {
     broker: Arc<Broker>,
 }
 
-/// Whether this test can run; says so when not.
-fn can_run() -> bool {
-    let bundle = doorward_policy::Bundle {
-        files: vec![doorward_policy::Source { path: "policy.toml".into(), text: POLICY.into() }],
-    };
-    // Exactly what the policy room answers while it has only its public face; any other error is a failure.
-    let unwritten = doorward_policy::Policy::load(&bundle)
-        .is_err_and(|errors| errors.iter().any(|error| error.message == "the policy cannot be loaded yet"));
-    if unwritten {
-        println!("skipped: the policy room cannot load policies yet");
-    }
-    root() && !unwritten
-}
-
 fn house() -> House {
     house_for((0, 0), (4242, 4242))
 }
@@ -199,7 +185,7 @@ impl Peer {
 
 #[test]
 fn an_allowed_line_is_recorded_run_and_its_outcome_completed() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -230,7 +216,7 @@ fn an_allowed_line_is_recorded_run_and_its_outcome_completed() {
 
 #[test]
 fn a_refusal_is_recorded_and_nothing_runs() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -255,7 +241,7 @@ fn a_refusal_is_recorded_and_nothing_runs() {
 
 #[test]
 fn another_policy_hash_and_an_unknown_worker_are_refused() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -279,7 +265,7 @@ fn another_policy_hash_and_an_unknown_worker_are_refused() {
 
 #[test]
 fn descriptors_that_are_no_pipes_are_refused() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -302,7 +288,7 @@ fn descriptors_that_are_no_pipes_are_refused() {
 
 #[test]
 fn a_line_ends_at_its_deadline_and_at_a_cancel() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -318,7 +304,7 @@ fn a_line_ends_at_its_deadline_and_at_a_cancel() {
 
 #[test]
 fn a_lost_connection_ends_its_commands_and_completes_their_records() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -334,7 +320,7 @@ fn a_lost_connection_ends_its_commands_and_completes_their_records() {
 
 #[test]
 fn more_lines_at_once_than_the_worker_may_are_refused_and_places_come_back() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -356,7 +342,7 @@ fn more_lines_at_once_than_the_worker_may_are_refused_and_places_come_back() {
 
 #[test]
 fn a_peer_of_the_wrong_account_is_not_welcome() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -367,7 +353,7 @@ fn a_peer_of_the_wrong_account_is_not_welcome() {
 
 #[test]
 fn a_message_of_the_other_service_ends_the_connection() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -392,7 +378,7 @@ fn a_message_of_the_other_service_ends_the_connection() {
 
 #[test]
 fn an_engine_request_is_recorded_before_its_effect_and_its_outcome_after() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house_for((4242, 4242), (0, 0));
@@ -425,7 +411,7 @@ fn an_engine_request_is_recorded_before_its_effect_and_its_outcome_after() {
 
 #[test]
 fn a_bind_must_be_named_by_the_policy_and_safe_now() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house_for((4242, 4242), (0, 0));
@@ -444,7 +430,7 @@ fn a_bind_must_be_named_by_the_policy_and_safe_now() {
 
 #[test]
 fn without_an_audit_log_nothing_runs() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house();
@@ -459,7 +445,7 @@ fn without_an_audit_log_nothing_runs() {
 
 #[test]
 fn sockets_have_the_owners_and_modes_that_let_only_their_users_in() {
-    if !can_run() {
+    if !root() {
         return;
     }
     let house = house_for((4242, 4243), (4244, 4245));
@@ -477,7 +463,7 @@ fn sockets_have_the_owners_and_modes_that_let_only_their_users_in() {
 
 #[test]
 fn garbage_ends_a_connection_and_not_the_broker() {
-    if !can_run() {
+    if !root() {
         return;
     }
     use std::io::Write;
