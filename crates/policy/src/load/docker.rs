@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn read(role: &str, entry: Entry<'_>, engine_socket: &str, findings: &mut Findings) -> DockerRole {
     let exec = exec(role, entry, findings);
     let mut verbs = verbs(entry, findings);
+    verbs.remove(&Verb::Exec);
     if !exec.is_empty() {
         verbs.insert(Verb::Exec);
     }
@@ -53,9 +54,11 @@ fn verbs(entry: Entry<'_>, findings: &mut Findings) -> BTreeSet<Verb> {
     let mut verbs = BTreeSet::new();
     for (words, at) in entry.texts("verbs") {
         match Verb::named(words) {
-            Some(Verb::Exec) => findings
-                .error(entry.file, at, "`exec` is not granted as a verb")
-                .help("list usage lines by container in `[role.NAME.docker.exec]`"),
+            Some(Verb::Exec) if entry.table("exec").is_none() => findings.notice(
+                entry.file,
+                at,
+                "`exec` alone grants nothing: list usage lines by container in `[role.NAME.docker.exec]`",
+            ),
             Some(verb) => {
                 if !verb.in_force() {
                     findings.notice(

@@ -114,7 +114,7 @@ pub(super) fn is_clean_char(c: char) -> bool {
 /// `(?:…)` around the text, so that a `|` in it cannot escape the anchors; compiled alone first, so that an
 /// unbalanced `)` cannot either.
 fn regex(inner: &str) -> Result<regex::Regex, String> {
-    let build = |text: &str| regex::RegexBuilder::new(text).size_limit(1 << 20).nest_limit(50).build();
+    let build = |text: &str| regex::RegexBuilder::new(text).nest_limit(50).build();
     let fault = |error: regex::Error| {
         let text = error.to_string();
         let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
