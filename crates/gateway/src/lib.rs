@@ -21,5 +21,8 @@ mod session;
 mod store;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use serve::{Config, GatewayError, serve};
 pub use words::explain;

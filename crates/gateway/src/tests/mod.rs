@@ -1,0 +1,9 @@
+//! The gateway as a whole, over its real sockets, with a stand-in for the broker.
+
+mod ends;
+mod fake_broker;
+mod floods;
+mod house;
+mod lines;
+mod runs;
+mod strangers;

@@ -1,0 +1,185 @@
+//! Saved runs: what is kept of a line, and who sees it.
+
+use super::fake_broker::SOON;
+use super::house::{House, POLICY, expect_stdout};
+use doorward_wire::broker::ToBroker;
+use doorward_wire::session::Operator;
+
+fn show(house: &House, id: &str) -> super::house::Answered {
+    house.say(format!("runs show {id}"))
+}
+
+#[test]
+fn every_line_is_listed_newest_first_and_built_in_words_are_not() {
+    let house = House::new();
+    assert!(house.say("runs").out().contains("(no runs yet)"));
+    house.say("sh -c 'echo first'");
+    house.say("cat /etc/shadow");
+    house.say("whoami");
+    house.say("sh -c 'exit 3'");
+    let listed = house.say("runs").out();
+    let lines: Vec<_> = listed.lines().skip(1).collect();
+    assert_eq!(lines.len(), 3, "{listed}");
+    assert!(lines[0].contains("exit 3") && lines[0].contains("  3  "), "{listed}");
+    assert!(lines[1].contains("refused") && lines[1].ends_with("cat /etc/shadow"), "{listed}");
+    assert!(lines[2].contains("echo first") && lines[2].contains("  0  "), "{listed}");
+    assert_eq!(house.say("runs 1").out().lines().count(), 2);
+}
+
+#[test]
+fn a_long_line_is_cut_in_the_list_and_whole_when_shown() {
+    let house = House::new();
+    let line = format!("cat {}", "x".repeat(3000));
+    house.say(&line).assert_refused(126, "not_in_policy");
+    assert!(house.say("runs").out().len() < 1000);
+    assert!(show(&house, &house.newest_run()).err().contains(&line));
+}
+
+#[test]
+fn a_saved_output_comes_back_on_the_streams_it_came_from() {
+    let house = House::new();
+    house.say("sh -c 'echo one; echo two >&2; echo three; exit 5'");
+    let id = house.newest_run();
+    for name in [id.clone(), id.to_lowercase(), id[..20].to_owned()] {
+        let shown = show(&house, &name);
+        assert_eq!((shown.out().as_str(), shown.exit), ("one\nthree\n", Some(0)));
+        assert!(shown.err().contains(&format!("doorward: run {id}")), "{}", shown.err());
+        assert!(shown.err().contains("exit 5") && shown.err().ends_with("two\n"), "{}", shown.err());
+    }
+}
+
+#[test]
+fn a_run_that_is_not_one_is_refused() {
+    let house = House::new();
+    house.say("sh -c 'echo one'");
+    house.say("sh -c 'echo two'");
+    // Ids begin with their time: these two share their first characters.
+    let first = house.newest_run()[..3].to_owned();
+    for name in ["ZZZZ", "../../etc/passwd", "%", "''", &first] {
+        show(&house, name).assert_refused(126, "object_not_allowed");
+    }
+}
+
+#[test]
+fn a_worker_sees_its_own_runs_and_the_operator_all() {
+    let mut house = House::new();
+    house.say("sh -c 'echo mine'");
+    let id = house.newest_run();
+    house.close();
+    house.broker.set_terms(|terms| terms.worker = "other".into());
+    house.open();
+    assert!(house.say("runs").out().contains("(no runs yet)"));
+    show(&house, &id).assert_refused(126, "object_not_allowed");
+    let listed = house.ask(Operator::Runs { words: Vec::new() }).out();
+    assert!(listed.contains("echo mine") && listed.contains("WORKER"), "{listed}");
+    let shown = house.ask(Operator::Runs { words: vec!["show".into(), id] });
+    assert_eq!(shown.out(), "mine\n");
+}
+
+#[test]
+fn secrets_are_not_saved_though_the_worker_sees_them_live() {
+    let house = House::new();
+    // The secret is written in two pieces, so that it comes in two chunks.
+    let rest = house.file("rest");
+    std::fs::write(&rest, "word: hunter2 kept\n").unwrap();
+    let script = format!("printf pass; sleep 0.1; cat {}; echo password=hunter3 >&2", rest.display());
+    let live = house.say(format!("sh -c '{script}'"));
+    assert!(live.out().contains("hunter2") && live.err().contains("hunter3"), "{live:?}");
+    let shown = show(&house, &house.newest_run());
+    assert_eq!(shown.out(), "[redacted] kept\n");
+    assert!(!shown.err().contains("hunter"), "{}", shown.err());
+    assert!(!house.say("runs").out().contains("hunter"));
+    let files = [house.state_dir().join("runs/runs.db"), house.state_dir().join("runs/runs.db-wal")];
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"hunter"), "{} holds it", file.display());
+    }
+}
+
+#[test]
+fn a_refused_line_is_saved_without_its_secret() {
+    let house = House::new();
+    house.say("cat password=hunter2").assert_refused(126, "not_in_policy");
+    assert!(house.say("runs").out().contains("cat [redacted]"));
+    let shown = show(&house, &house.newest_run());
+    assert!(shown.err().contains("not_in_policy") && !shown.err().contains("hunter2"), "{shown:?}");
+}
+
+#[test]
+fn a_run_that_the_last_gateway_left_running_is_cut_off() {
+    let mut house = House::new();
+    house.say("sh -c 'echo kept'");
+    let id = house.newest_run();
+    house.close();
+    let database = rusqlite::Connection::open(house.state_dir().join("runs/runs.db")).unwrap();
+    database.execute("UPDATE runs SET state = 'running', ended = NULL, exit = NULL", []).unwrap();
+    drop(database);
+    house.open();
+    assert!(house.say("runs").out().contains("cut off"));
+    assert_eq!(show(&house, &id).out(), "kept\n");
+}
+
+#[test]
+fn the_output_of_a_command_that_still_runs_is_shown_so_far() {
+    let house = House::new();
+    let mut session = house.send("sh -c 'echo begun; sleep 1000'");
+    expect_stdout(&mut session, b"begun\n");
+    let id = house.newest_run();
+    let mut shown = show(&house, &id);
+    let since = std::time::Instant::now();
+    while shown.out().is_empty() && since.elapsed() < SOON {
+        shown = show(&house, &id);
+    }
+    assert_eq!(shown.out(), "begun\n");
+    assert!(shown.err().contains("has not ended"), "{}", shown.err());
+}
+
+#[test]
+fn a_gateway_that_stops_marks_what_runs_as_cut_off() {
+    let mut house = House::new();
+    let mut session = house.send("sh -c 'echo begun; sleep 1000'");
+    expect_stdout(&mut session, b"begun\n");
+    house.close();
+    house.broker.wait_until_idle();
+    drop(session);
+    house.open();
+    assert!(house.say("runs").out().contains("cut off"));
+}
+
+#[test]
+fn a_run_that_cannot_be_saved_is_not_run_and_what_needs_no_saving_works() {
+    let mut house = House::closed(POLICY);
+    std::fs::create_dir_all(house.state_dir().join("runs/runs.db")).unwrap();
+    house.open();
+    house.say("sh -c 'echo x'").assert_refused(125, "internal");
+    house.broker.wait_for(|message| {
+        matches!(message, ToBroker::Intent { decision, .. } if decision.reason.as_deref() == Some("internal"))
+    });
+    assert_eq!(house.say("help").exit, Some(0));
+    assert!(house.say("docker system dial-stdio").dial.is_some());
+    house.say("runs").assert_refused(125, "internal");
+    std::fs::remove_dir(house.state_dir().join("runs/runs.db")).unwrap();
+    assert_eq!(house.say("sh -c 'echo saved again'").out(), "saved again\n");
+}
+
+#[test]
+fn output_that_cannot_be_saved_still_reaches_the_session_which_is_told() {
+    let house = House::new();
+    house.say("sh -c 'echo x'");
+    let (folder, away) = (house.state_dir().join("runs"), house.state_dir().join("away"));
+    std::fs::rename(&folder, &away).unwrap();
+    let answered = house.say("sh -c 'echo live; exit 4'");
+    assert_eq!((answered.out().as_str(), answered.exit), ("live\n", Some(4)));
+    assert!(answered.err().contains("could not be saved whole"), "{answered:?}");
+    std::fs::rename(&away, &folder).unwrap();
+    assert!(show(&house, &house.newest_run()).err().contains("not whole"));
+}
+
+#[test]
+fn a_long_output_is_shown_whole() {
+    let house = House::new();
+    let live = house.say("sh -c 'seq 1 100000'");
+    let shown = show(&house, &house.newest_run());
+    assert_eq!(shown.stdout, live.stdout);
+    assert_eq!(shown.out().lines().count(), 100_000);
+}
