@@ -152,6 +152,9 @@ fn collect_paths(value: &Value, into: &mut Vec<String>) {
     }
 }
 
+/// From a value to what may be seen of it.
+type Redact = fn(&Value) -> Value;
+
 /// What one worker may see.
 struct Seen<'a> {
     policy: &'a Policy,
@@ -198,8 +201,7 @@ impl Seen<'_> {
     }
 
     fn container(&self, mut map: Map<String, Value>, own: bool) -> Value {
-        const REDACTED: [(&str, fn(&Value) -> Value); 2] =
-            [("Env", without_values), ("Labels", redact_values)];
+        const REDACTED: [(&str, Redact); 2] = [("Env", without_values), ("Labels", redact_values)];
         const HOST_PATHS: [&str; 5] =
             ["ResolvConfPath", "HostnamePath", "HostsPath", "LogPath", "GraphDriver"];
         for name in HOST_PATHS {

@@ -63,10 +63,21 @@ fn rows(page: &mut String, path: &str, fields: &[Field]) {
             };
         }
         let _ = writeln!(page, "| `{place}` | {} | {rule} |", field.kind.name());
-        // Long objects have a section of their own.
-        if let (Kind::Object(parts), false) = (field.kind, ["HostConfig"].contains(&field.name)) {
-            rows(page, &format!("{place}."), parts);
+        if !OWN_SECTION.contains(&field.name) {
+            parts(page, &place, &field.kind);
         }
+    }
+}
+
+/// Fields whose objects have a section of their own.
+const OWN_SECTION: [&str; 2] = ["HostConfig", "Mounts"];
+
+fn parts(page: &mut String, place: &str, kind: &Kind) {
+    match kind {
+        Kind::Object(fields) => rows(page, &format!("{place}."), fields),
+        Kind::List(inner, _) => parts(page, &format!("{place}[]"), inner),
+        Kind::Map(inner, _) => parts(page, &format!("{place}{{}}"), inner),
+        _ => {}
     }
 }
 

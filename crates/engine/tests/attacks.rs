@@ -1,5 +1,6 @@
 //! Every known attack on the Engine API that is a request is refused, for its own reason and at its own place.
 //! A case that differs from an allowed request only in the attack shows that the attack is what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Whatever comes, there is one clear decision; and what is let through is made of the tables alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 
@@ -22,6 +23,24 @@ proptest! {
         let path = row.path.replace("{id}", &name).replace("{name}", &name);
         let http = Http::new(row.method, &format!("{path}?{query}")).header("Content-Type", "application/json").body(&body);
         let _ = decide(&http, &policy(), "hermes");
+    }
+
+    #[test]
+    fn any_answer_of_the_engine_gives_a_decision(row in 0..ENDPOINTS.len(), fact in engine_object(), status in 200..600_u16, bytes in any::<Vec<u8>>()) {
+        let row = &ENDPOINTS[row];
+        let policy = policy();
+        let path = row.path.replace("{id}", "bench-1").replace("{name}", "busybox");
+        let body = if row.path.ends_with("create") || row.path.ends_with("exec") { r#"{"Image":"busybox","Name":"n","Cmd":["x"]}"# } else { "{}" };
+        let takes_body = !matches!(row.body, doorward_engine::Body::None);
+        let http = Http::new(row.method, &path).header("Content-Type", "application/json").body(if takes_body { body.as_bytes() } else { b"" });
+        if let Ok(Decision::Forward(approved)) = decide_with(&http, &policy, "hermes", Facts::default(), |_| Some(fact.clone())) {
+            let _ = approved.answer.apply(status, &bytes, &policy, "hermes");
+            let _ = approved.answer.apply(status, fact.to_string().as_bytes(), &policy, "hermes");
+        }
+        if let Ok(Decision::Forward(approved)) = decide(&Http::create(&json!({"Image": "busybox"})), &policy, "hermes") {
+            // Nothing that is made up at random is what was approved.
+            prop_assert!(approved.expected.unwrap().compare(&fact).is_err());
+        }
     }
 
     #[test]
@@ -127,5 +146,49 @@ fn body() -> impl Strategy<Value = Value> {
         config.insert("Image".into(), json!("busybox"));
         config.insert("HostConfig".into(), host.into());
         config.into()
+    })
+}
+
+/// Objects with the engine's keys and any values.
+fn engine_object() -> impl Strategy<Value = Value> {
+    const KEYS: [&str; 20] = [
+        "Id",
+        "Name",
+        "Names",
+        "Config",
+        "HostConfig",
+        "Labels",
+        "Mounts",
+        "Driver",
+        "Options",
+        "Type",
+        "Source",
+        "RepoTags",
+        "doorward.worker",
+        "State",
+        "NetworkSettings",
+        "Networks",
+        "Binds",
+        "NetworkMode",
+        "ContainerID",
+        "ProcessConfig",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,8}".prop_map(Value::from),
+        Just(json!("hermes")),
+        Just(json!(support::OWN)),
+        Just(json!("/bench-1"))
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::vec((proptest::sample::select(&KEYS[..]), inner), 0..6).prop_map(|pairs| {
+                pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>().into()
+            }),
+        ]
     })
 }
