@@ -221,3 +221,31 @@ fn the_engines_own_answers_are_cut_to_what_the_worker_may_see() {
     assert!(!own_inspect.to_string().contains("/var/lib/docker"), "{own_inspect}");
     call("DELETE", &format!("/v1.41/containers/{foreign}?force=1"), None);
 }
+
+#[test]
+fn an_images_own_configuration_is_judged_with_the_request() {
+    let house = House::new();
+    let rich = house.image_with(
+        "2",
+        &[
+            "USER 1000",
+            "VOLUME /data",
+            "ENV X=y",
+            "LABEL a=b",
+            "WORKDIR /tmp",
+            "ENTRYPOINT [\"/bin/sleep\"]",
+            "CMD [\"60\"]",
+            "EXPOSE 80",
+            "HEALTHCHECK --interval=30s CMD [\"/bin/true\"]",
+        ],
+    );
+    let id = made(&house, &json!({"Image": rich, "Env": ["A=b"]}));
+    let start = house.approved(&Http::new("POST", &format!("/v1.41/containers/{id}/start")));
+    assert_eq!(house.send(&start).0, 204);
+    assert_eq!(inspect(&id)["Config"]["User"], json!("1000"));
+    assert_eq!(inspect(&id)["Config"]["Labels"]["doorward.worker"], json!(house.worker));
+
+    let stamped = house.image_with("3", &["LABEL doorward.worker=other"]);
+    let refusal = house.refused(&Http::create(&json!({"Image": stamped, "Cmd": ["/bin/sleep", "1"]})));
+    assert_eq!(refusal.path.as_deref(), Some("Labels"));
+}

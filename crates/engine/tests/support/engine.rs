@@ -27,13 +27,20 @@ impl House {
         let worker = format!("et{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let image = format!("doorward-test/{worker}:1");
         let folder = tempfile::tempdir().unwrap();
-        import(&image);
+        import(&image, &[]);
         let text = include_str!("../data/policy.toml")
             .replace("[worker.hermes]", &format!("[worker.{worker}]"))
             .replace("\"busybox:*\"", &format!("\"busybox:*\", \"doorward-test/{worker}:*\""))
             .replace("[\"/dev/kfd\"]", "[\"/dev/null\"]")
             .replace("/srv/models", folder.path().to_str().unwrap());
         House { policy: support::policy_of(&text), worker, image, folder }
+    }
+
+    /// A second image, whose own configuration is what these Dockerfile instructions say.
+    pub fn image_with(&self, tag: &str, instructions: &[&str]) -> String {
+        let image = format!("doorward-test/{}:{tag}", self.worker);
+        import(&image, instructions);
+        image
     }
 
     /// Judged as the proxy does it, with what the engine really answers.
@@ -82,12 +89,14 @@ impl Drop for House {
                 call("DELETE", &format!("/v1.41/{kind}/{}{end}", entry["Id"].as_str().unwrap()), None);
             }
         }
-        call("DELETE", &format!("/v1.41/images/{}", self.image), None);
+        for tag in ["1", "2", "3"] {
+            call("DELETE", &format!("/v1.41/images/doorward-test/{}:{tag}", self.worker), None);
+        }
     }
 }
 
 /// An image of nothing but busybox.
-fn import(image: &str) {
+fn import(image: &str, instructions: &[&str]) {
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir(root.path().join("bin")).unwrap();
     std::fs::copy("/bin/busybox", root.path().join("bin/busybox")).expect("busybox-static");
@@ -102,8 +111,11 @@ fn import(image: &str) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    let changes = instructions.iter().flat_map(|instruction| ["-c", instruction]);
     let done = Command::new("docker")
-        .args(["import", "-", image])
+        .arg("import")
+        .args(changes)
+        .args(["-", image])
         .stdin(tar.stdout.take().unwrap())
         .stdout(Stdio::null())
         .status();
