@@ -1,4 +1,5 @@
 //! The roles that come with doorward load, pass their own examples, and are what they say.
+#![allow(clippy::panic)]
 
 use doorward_policy::{Bundle, Policy, Source, Verb};
 

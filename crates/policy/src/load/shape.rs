@@ -32,7 +32,7 @@ fn table(entry: Entry<'_>, path: &str, shown: &str, main: bool, findings: &mut F
         held(entry.file, key, &shown, value, at, main, findings);
     }
     for (name, key) in keys::beneath(path) {
-        let missing = key.default.is_none() && !entry.has(name) && (main || path != "");
+        let missing = key.default.is_none() && !entry.has(name) && (main || !path.is_empty());
         if missing {
             let what = if shown.is_empty() { "the file".to_owned() } else { format!("`{shown}`") };
             findings

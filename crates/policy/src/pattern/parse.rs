@@ -259,7 +259,7 @@ impl<'u> Reader<'u> {
     fn bare(&mut self) -> String {
         let whole = self.take_while(|c| !c.is_whitespace() && !"[](){}|'…".contains(c));
         match whole.find("...") {
-            Some(dots) if whole.get(dots..).is_some_and(|tail| is_repetition(tail)) => {
+            Some(dots) if whole.get(dots..).is_some_and(is_repetition) => {
                 self.at = self.at.saturating_sub(whole.len().saturating_sub(dots));
                 whole.get(..dots).unwrap_or_default().to_owned()
             }
