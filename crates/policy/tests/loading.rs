@@ -143,3 +143,19 @@ fn ten_thousand_rules_find_the_same_rule() {
     let refusal = policy.judge_argv("w", &words("tool sub9999 -y")).map(|_| ()).expect_err("refused");
     assert_eq!(refusal.nearest.as_deref(), Some("tool sub9999 [{x:name}]"));
 }
+
+#[test]
+fn the_page_example_loads() {
+    let page = include_str!("../../../docs/policy.md");
+    let example =
+        page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let files = vec![
+        Source { path: "/etc/doorward/policy.toml".into(), text: example.into() },
+        Source {
+            path: "/usr/share/doorward/roles/host-audit.toml".into(),
+            text: include_str!("../../../roles/host-audit.toml").into(),
+        },
+    ];
+    let policy = Policy::load(&Bundle { files }).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    assert!(policy.notices.is_empty(), "{:#?}", policy.notices);
+}

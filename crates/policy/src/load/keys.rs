@@ -40,8 +40,9 @@ impl Kind {
         match self {
             Kind::Text => "text".into(),
             Kind::Texts => "a list of texts".into(),
-            Kind::Uids => "a list of uids".into(),
+            Kind::Uids => "a list of uids, as whole numbers".into(),
             Kind::Bool => "true or false".into(),
+            Kind::Whole(least, most) if least == most => format!("{least}"),
             Kind::Whole(least, i64::MAX) => format!("a whole number from {least}"),
             Kind::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Kind::Number => "a number above 0".into(),
@@ -213,4 +214,55 @@ pub(super) fn beneath(path: &str) -> impl Iterator<Item = (&'static str, &'stati
         };
         (!rest.contains('.')).then_some((rest, key))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reference's rows as they stand in `docs/policy.md`.
+    fn reference() -> String {
+        let mut out = "| key | holds | when absent | what it says |\n|---|---|---|---|\n".to_owned();
+        for key in KEYS.iter().filter(|key| !key.about.is_empty()) {
+            let force = match key.force {
+                Force::Now => "",
+                Force::Later => " *Not yet in force.*",
+                Force::Sshd => " *Carried out by sshd's configuration.*",
+            };
+            let absent = key.default.unwrap_or("**an error**");
+            let path = key.path.replace('*', "NAME");
+            out += &format!("| `{path}` | {} | {absent} | {}{force} |\n", key.kind.words(), key.about);
+        }
+        out
+    }
+
+    #[test]
+    fn the_reference_tells_every_key() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/policy.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = text.split_once("<!-- keys -->\n").expect("the reference's beginning");
+        let (found, after) = rest.split_once("<!-- end of keys -->").expect("the reference's end");
+        if std::env::var_os("UPDATE").is_some() {
+            let new = format!("{before}<!-- keys -->\n{}<!-- end of keys -->{after}", reference());
+            std::fs::write(path, new).unwrap();
+            return;
+        }
+        assert_eq!(found, reference(), "docs/policy.md is not current: run the tests with UPDATE=1");
+    }
+
+    #[test]
+    fn every_key_stands_beneath_a_key_that_holds_it_and_only_once() {
+        for row in KEYS {
+            assert_eq!(KEYS.iter().filter(|other| other.path == row.path).count(), 1, "{}", row.path);
+            if let Some((above, last)) = row.path.rsplit_once('.') {
+                let above = key(above).unwrap_or_else(|| panic!("{} has nothing above it", row.path));
+                let fits = if last == "*" {
+                    above.kind == Kind::Names
+                } else {
+                    matches!(above.kind, Kind::Table | Kind::Rows)
+                };
+                assert!(fits, "{}", row.path);
+            }
+        }
+    }
 }

@@ -56,7 +56,11 @@ impl Type {
         if text.contains('|') {
             return words(text).map(Type::OneOf);
         }
-        let instead = nearest(text, NAMED.iter().copied()).unwrap_or("name");
+        let named = text.split(':').next().unwrap_or(text);
+        let instead = match nearest(named, NAMED.iter().copied()) {
+            Some("path") => "path:/under/this",
+            found => found.unwrap_or("name"),
+        };
         Err(format!(
             "there is no type `{text}`; did you mean `{instead}`? (one fixed word is written without braces)"
         ))
