@@ -202,7 +202,7 @@ fn deny(peer: &Peer, run: Run, refusal: Refusal) {
 }
 
 fn intent(peer: &Peer, run: &Run, decision: Decision) -> doorward_audit::Entry {
-    let weaker = if decision.allow { peer.broker.host.weaker.keys().cloned().collect() } else { Vec::new() };
+    let weaker = if decision.allow { peer.broker.weaker() } else { Vec::new() };
     let asked = Asked {
         request: &run.request,
         asker: &run.asker,

@@ -10,6 +10,7 @@ use crate::{host, service};
 use doorward_audit::{Entry, Kind, Options, Writer};
 use doorward_policy::{Bundle, Policy};
 use doorward_wire::broker::HostReport;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -108,7 +109,7 @@ pub(crate) struct Broker {
     pub(crate) commands: Commands,
 }
 
-/// Serves until TERM or INT, then writes the log's `stop` record and returns.
+/// Serves until TERM or INT, then writes the log's `stop` record and returns. HUP ends nothing.
 ///
 /// To be called while the process has one thread: it blocks those signals for all threads that follow.
 ///
@@ -184,6 +185,13 @@ impl Broker {
         all
     }
 
+    /// The codes of what is weaker on this host, as a record of an allowed request with an effect has them.
+    pub(crate) fn weaker(&self) -> Vec<String> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let codes: BTreeSet<&String> = self.host.weaker.keys().chain(told.weaker.keys()).collect();
+        codes.into_iter().cloned().collect()
+    }
+
     /// Keeps what the proxy reports, bounded.
     pub(crate) fn take_report(&self, report: HostReport) {
         let short =
@@ -227,13 +235,39 @@ fn block_end_signals() -> Result<libc::sigset_t, BrokerError> {
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, libc::SIGTERM);
         libc::sigaddset(&raw mut set, libc::SIGINT);
+        libc::sigaddset(&raw mut set, libc::SIGHUP);
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut())
     };
     if failed == 0 { Ok(set) } else { Err(BrokerError::Io(io::Error::from_raw_os_error(failed))) }
 }
 
-fn wait_for(signals: &libc::sigset_t) {
-    let mut signal = 0;
-    // SAFETY: valid pointers; it returns when one of the blocked signals is pending.
-    unsafe { libc::sigwait(signals, &raw mut signal) };
+/// Waits for the signal that ends the broker, and gives it.
+fn wait_for(signals: &libc::sigset_t) -> libc::c_int {
+    loop {
+        let mut signal = 0;
+        // SAFETY: valid pointers; it returns when one of the blocked signals is pending.
+        unsafe { libc::sigwait(signals, &raw mut signal) };
+        if signal != libc::SIGHUP {
+            return signal;
+        }
+        eprintln!(
+            "doorward: broker: hang-up ignored: a later version reloads the policy; until then, restart the services"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hang_up_does_not_end_the_broker_and_term_does() {
+        let signals = block_end_signals().unwrap();
+        for signal in [libc::SIGHUP, libc::SIGTERM] {
+            // SAFETY: to this thread, which has both blocked.
+            assert_eq!(unsafe { libc::pthread_kill(libc::pthread_self(), signal) }, 0);
+        }
+        // The lower number is taken first.
+        assert_eq!(wait_for(&signals), libc::SIGTERM);
+    }
 }

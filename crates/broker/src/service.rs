@@ -217,6 +217,8 @@ impl Peer {
             return self.refuse(request, reason, why);
         }
         let worker = asker.worker.clone();
+        // What has no effect does not wait for its record.
+        let weaker = if decision.allow && durable { self.broker.weaker() } else { Vec::new() };
         let entry = record::intent(
             Asked {
                 request: &request,
@@ -228,7 +230,7 @@ impl Peer {
                 line_base64,
                 http,
                 objects,
-                weaker: Vec::new(),
+                weaker,
             },
             &self.broker.policy.runs,
         );

@@ -398,7 +398,7 @@ fn an_engine_request_is_recorded_before_its_effect_and_its_outcome_after() {
         durable: true,
     };
     peer.send(&intent, &[]);
-    assert!(matches!(peer.next(), FromBroker::Recorded { request: got, .. } if got == request));
+    assert!(matches!(peer.next(), FromBroker::Recorded { request: ref got, .. } if *got == request));
     // The same id a second time is no new request.
     peer.send(&intent, &[]);
     assert_eq!(peer.refused().0, "bad_request");
@@ -407,6 +407,44 @@ fn an_engine_request_is_recorded_before_its_effect_and_its_outcome_after() {
     peer.send(&outcome, &[]);
     let log = house.log(1).join("\n");
     assert!(log.contains(r#""status":201"#) && !log.contains("hunter"), "{log}");
+}
+
+#[test]
+fn an_allowed_effect_is_recorded_with_what_is_weaker_here_and_a_look_is_not() {
+    if !root() {
+        return;
+    }
+    let house = house_for((4242, 4242), (0, 0));
+    let mut peer = house.connect(Service::Proxy);
+    let FromBroker::Welcome { hash, host, .. } = peer.next() else { panic!() };
+    let mut report = host.clone();
+    report.weaker = [("told_by_proxy".to_owned(), "For tests.".to_owned())].into();
+    peer.send(&ToBroker::Report { report }, &[]);
+    for (target, allow, durable) in
+        [("/effect", true, true), ("/look", true, false), ("/denied", false, true)]
+    {
+        let intent = ToBroker::Intent {
+            request: RequestId::new(),
+            asker: asker(),
+            policy: hash.clone(),
+            decision: Decision { allow, rule: None, reason: None, message: None },
+            operation: serde_json::Value::Null,
+            argv: None,
+            line_base64: None,
+            http: Some(HttpRecord { method: "POST".into(), target: target.into(), body_sha256: None }),
+            objects: Vec::new(),
+            durable,
+        };
+        peer.send(&intent, &[]);
+        assert!(matches!(peer.next(), FromBroker::Recorded { .. }));
+    }
+    let log = house.log(0);
+    let of =
+        |target: &str| log.iter().find(|line| line.contains(&format!(r#""target":"{target}""#))).unwrap();
+    for code in host.weaker.keys().map(String::as_str).chain(["told_by_proxy"]) {
+        assert!(of("/effect").contains(&format!("\"{code}\"")), "{code} is not in {}", of("/effect"));
+    }
+    assert!(!of("/look").contains("told_by_proxy") && !of("/denied").contains("told_by_proxy"));
 }
 
 #[test]
