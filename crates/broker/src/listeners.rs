@@ -6,20 +6,43 @@ use crate::executor::spawn_gid;
 use crate::program::own_trust;
 use crate::{BrokerError, Identities};
 use doorward_policy::{Policy, Worker};
-use doorward_wire::broker::WorkerAccount;
+use doorward_wire::broker::{Service, WorkerAccount};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// All listening sockets.
+/// The broker's own socket, and what is needed to make the other services' sockets when they come.
+///
+/// Gateway and proxy listen on sockets that nobody else holds: when one of them dies, a connection to it is
+/// refused at once instead of waiting for nobody.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     pub(crate) broker: UnixListener,
-    pub(crate) gateway: UnixListener,
+    gateway: Door,
     /// In the policy's order of workers.
-    pub(crate) workers: Vec<(WorkerAccount, UnixListener)>,
+    pub(crate) workers: Vec<(WorkerAccount, Door)>,
+}
+
+/// A socket to be made: where, whose, and who may connect.
+#[derive(Debug)]
+pub(crate) struct Door {
+    path: PathBuf,
+    /// uid and gid; `None`: the broker's own.
+    owner: Option<(u32, u32)>,
+    mode: u32,
+}
+
+impl Listeners {
+    /// New sockets for a service, in place of the ones before: the gateway's one, or the proxy's one for each
+    /// worker in the order of `workers`.
+    pub(crate) fn open_for(&self, service: Service) -> Result<Vec<UnixListener>, BrokerError> {
+        match service {
+            Service::Gateway => self.gateway.open().map(|socket| vec![socket]),
+            Service::Proxy => self.workers.iter().map(|(_, door)| door.open()).collect(),
+        }
+    }
 }
 
 /// A folder that only its owner (root, or this account) can change, with this mode; made when missing.
@@ -56,7 +79,7 @@ pub(crate) fn runs_folder(state_dir: &Path, identities: &Identities) -> Result<(
     }
 }
 
-/// Makes every socket below `runtime_dir`. Sockets that an earlier broker left are replaced.
+/// Makes the folders below `runtime_dir` and the broker's socket there.
 pub(crate) fn make(
     runtime_dir: &Path,
     policy: &Policy,
@@ -64,52 +87,49 @@ pub(crate) fn make(
 ) -> Result<Listeners, BrokerError> {
     let runtime_dir = folder(runtime_dir, 0o755)?;
     let workers_dir = folder(&runtime_dir.join("workers"), 0o755)?;
-    let mut workers = Vec::new();
-    for worker in policy.workers.values() {
-        workers.push(worker_socket(&workers_dir, worker, identities)?);
-    }
+    let workers = policy
+        .workers
+        .values()
+        .map(|worker| worker_door(&workers_dir, worker, identities))
+        .collect::<Result<_, _>>()?;
     // Of the gateway's account and the proxy's group; who connects is asked of the kernel all the same.
-    let owner = (identities.gateway.0, identities.proxy.1);
-    let broker = listen(&runtime_dir.join("broker.sock"), Some(owner), 0o660, identities)?;
+    let owner = (!identities.rootless).then_some((identities.gateway.0, identities.proxy.1));
+    let broker = Door { path: runtime_dir.join("broker.sock"), owner, mode: 0o660 }.open()?;
     // Whoever connects is looked up by uid: an account that is no worker is refused with words.
-    let gateway = listen(&runtime_dir.join("gateway.sock"), None, 0o666, identities)?;
+    let gateway = Door { path: runtime_dir.join("gateway.sock"), owner: None, mode: 0o666 };
     Ok(Listeners { broker, gateway, workers })
 }
 
-fn worker_socket(
+fn worker_door(
     workers_dir: &Path,
     worker: &Worker,
     identities: &Identities,
-) -> Result<(WorkerAccount, UnixListener), BrokerError> {
-    let folder = folder(&workers_dir.join(&worker.name), 0o755)?;
-    let path = folder.join("docker.sock");
+) -> Result<(WorkerAccount, Door), BrokerError> {
+    let path = folder(&workers_dir.join(&worker.name), 0o755)?.join("docker.sock");
     let login_uid = accounts::uid_of(&worker.user);
     let spawn_uid = if identities.rootless { rustix::process::geteuid().as_raw() } else { worker.spawn_uid };
+    let docker_sock = path.to_string_lossy().into_owned();
     // The login account owns it and the commands' group may use it; further uids only with a mode for all,
     // so that the proxy's look at the peer is then the one check.
     let mode = if worker.uids.is_empty() { 0o660 } else { 0o666 };
-    let owner = (login_uid.unwrap_or(0), spawn_gid(worker));
-    let listener = listen(&path, Some(owner), mode, identities)?;
-    let docker_sock = path.to_string_lossy().into_owned();
-    Ok((WorkerAccount { worker: worker.name.clone(), login_uid, spawn_uid, docker_sock }, listener))
+    let owner = (!identities.rootless).then_some((login_uid.unwrap_or(0), spawn_gid(worker)));
+    let account = WorkerAccount { worker: worker.name.clone(), login_uid, spawn_uid, docker_sock };
+    Ok((account, Door { path, owner, mode }))
 }
 
-fn listen(
-    path: &Path,
-    owner: Option<(u32, u32)>,
-    mode: u32,
-    identities: &Identities,
-) -> Result<UnixListener, BrokerError> {
-    let fail = |source| BrokerError::Socket { path: path.to_owned(), source };
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
-        _ => {}
+impl Door {
+    fn open(&self) -> Result<UnixListener, BrokerError> {
+        let fail = |source| BrokerError::Socket { path: self.path.clone(), source };
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
+        // The broker's umask (077) keeps others out until owner and mode are right.
+        let listener = UnixListener::bind(&self.path).map_err(fail)?;
+        if let Some((uid, gid)) = self.owner {
+            chown(&self.path, Some(uid), Some(gid)).map_err(fail)?;
+        }
+        fs::set_permissions(&self.path, Permissions::from_mode(self.mode)).map_err(fail)?;
+        Ok(listener)
     }
-    // The broker's umask (077) keeps others out until owner and mode are right.
-    let listener = UnixListener::bind(path).map_err(fail)?;
-    if let (Some((uid, gid)), false) = (owner, identities.rootless) {
-        chown(path, Some(uid), Some(gid)).map_err(fail)?;
-    }
-    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(fail)?;
-    Ok(listener)
 }

@@ -13,7 +13,7 @@ use doorward_wire::broker::{
 use doorward_wire::frame::{self, Receiver};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,7 +42,14 @@ pub(crate) fn serve(broker: &Arc<Broker>, socket: UnixStream) {
         Ok(None) => return,
         _ => return unwelcome(&socket, "the first frame must be hello".to_owned()),
     };
-    if socket.set_read_timeout(None).is_err() || welcome(broker, &socket, service).is_err() {
+    let sockets = match broker.listeners.open_for(service) {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            eprintln!("doorward: broker: no sockets for {service:?}: {error}");
+            return unwelcome(&socket, "the broker cannot make this service's sockets".to_owned());
+        }
+    };
+    if socket.set_read_timeout(None).is_err() || welcome(broker, &socket, sockets).is_err() {
         return;
     }
     let Ok(writing) = socket.try_clone() else { return };
@@ -81,11 +88,13 @@ fn unwelcome(socket: &UnixStream, message: String) {
     let _ = frame::send(socket, &FromBroker::Unwelcome { message }, &[]);
 }
 
-fn welcome(broker: &Broker, socket: &UnixStream, service: Service) -> Result<(), frame::FrameError> {
-    let fds: Vec<BorrowedFd<'_>> = match service {
-        Service::Gateway => vec![broker.listeners.gateway.as_fd()],
-        Service::Proxy => broker.listeners.workers.iter().map(|(_, listener)| listener.as_fd()).collect(),
-    };
+/// The sockets are the peer's alone from here on.
+fn welcome(
+    broker: &Broker,
+    socket: &UnixStream,
+    sockets: Vec<UnixListener>,
+) -> Result<(), frame::FrameError> {
+    let fds: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
     let message = FromBroker::Welcome {
         protocol: PROTOCOL,
         policy: broker

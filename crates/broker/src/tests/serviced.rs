@@ -487,6 +487,7 @@ fn sockets_have_the_owners_and_modes_that_let_only_their_users_in() {
         return;
     }
     let house = house_for((4242, 4243), (4244, 4245));
+    let _sockets = [Service::Gateway, Service::Proxy].map(|service| house.broker.listeners.open_for(service));
     let facts = |path: &str| {
         let facts = std::fs::metadata(house.dir.path().join("run").join(path)).unwrap();
         (facts.uid(), facts.gid(), facts.mode() & 0o7777)
@@ -497,6 +498,21 @@ fn sockets_have_the_owners_and_modes_that_let_only_their_users_in() {
     assert_eq!(facts("workers/hermes/docker.sock"), (0, spawn, 0o660));
     assert_eq!(facts("workers/hermes"), (0, 0, 0o755));
     assert_eq!(facts(""), (0, 0, 0o755));
+}
+
+#[test]
+fn the_socket_of_a_service_that_is_gone_refuses_at_once() {
+    let house = house();
+    let gateway_sock = house.dir.path().join("run/gateway.sock");
+    let mut peer = house.connect(Service::Gateway);
+    let (_, sockets) = peer.next_with_fds();
+    assert!(UnixStream::connect(&gateway_sock).is_ok(), "the service listens");
+    drop(sockets);
+    let error = UnixStream::connect(&gateway_sock).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    let mut next = house.connect(Service::Gateway);
+    let _sockets = next.next_with_fds();
+    assert!(UnixStream::connect(&gateway_sock).is_ok(), "the service is back");
 }
 
 #[test]
