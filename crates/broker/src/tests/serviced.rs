@@ -507,6 +507,9 @@ fn the_socket_of_a_service_that_is_gone_refuses_at_once() {
     let mut peer = house.connect(Service::Gateway);
     let (_, sockets) = peer.next_with_fds();
     assert!(UnixStream::connect(&gateway_sock).is_ok(), "the service listens");
+    // An answer tells that the welcome, and with it the broker's own copy of the socket, is done with.
+    peer.send(&ToBroker::Host { request: RequestId::new() }, &[]);
+    assert!(matches!(peer.next(), FromBroker::Host { .. }));
     drop(sockets);
     let error = UnixStream::connect(&gateway_sock).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
