@@ -50,6 +50,8 @@ impl Drop for Place<'_> {
 /// A command that its rule allows, ready to be planned.
 struct Granted {
     rule: String,
+    /// What is resolved and run: the rule's own first word.
+    program: String,
     how: How,
     extra: Vec<(&'static str, String)>,
 }
@@ -119,11 +121,13 @@ fn prepare<'b>(broker: &'b Broker, run: &Run, fds: Vec<OwnedFd>) -> Result<Ready
         Refusal::new(Reason::RateLimited, format!("{most} lines are running; wait until one has ended"))
     })?;
     let streams = streams(run.stdin, fds)?;
-    let word = run.argv.first().map(String::as_str).unwrap_or_default();
-    let program = executor::resolve(word).map_err(|error| refusal(error, &granted.rule))?;
+    // What runs is what the rule names: a worker's path to the same name is only another way to say it.
+    let program = executor::resolve(&granted.program).map_err(|error| refusal(error, &granted.rule))?;
+    let words = run.argv.iter().skip(1).cloned();
+    let argv: Vec<String> = std::iter::once(granted.program.clone()).chain(words).collect();
     let plan = broker
         .executor
-        .plan(worker, &granted.how, program, &run.argv, &granted.extra, streams)
+        .plan(worker, &granted.how, program, &argv, &granted.extra, streams)
         .map_err(|error| refusal(error, &granted.rule))?;
     let deadline = Duration::from_secs(record::seconds(granted.how.seconds, worker));
     Ok(Ready { rule: granted.rule, plan, deadline, _place: place })
@@ -132,7 +136,12 @@ fn prepare<'b>(broker: &'b Broker, run: &Run, fds: Vec<OwnedFd>) -> Result<Ready
 fn judge(broker: &Broker, worker: &Worker, argv: &[String]) -> Result<Granted, Refusal> {
     if argv.first().map(String::as_str) != Some("docker") {
         let grant = broker.policy.judge_argv(&worker.name, argv)?;
-        return Ok(Granted { rule: grant.rule.id.clone(), how: grant.rule.how.clone(), extra: Vec::new() });
+        return Ok(Granted {
+            rule: grant.rule.id.clone(),
+            program: grant.rule.pattern.first_word().to_owned(),
+            how: grant.rule.how.clone(),
+            extra: Vec::new(),
+        });
     }
     match broker.policy.judge_docker_words(&worker.name, argv)? {
         DockerWords::Dial => {
@@ -148,7 +157,8 @@ fn judge(broker: &Broker, worker: &Worker, argv: &[String]) -> Result<Granted, R
                 .ok_or_else(|| Refusal::new(Reason::Internal, "the worker has no socket"))?;
             let how = executor::docker(Path::new(&socket));
             let host = ("DOCKER_HOST", format!("unix://{socket}"));
-            Ok(Granted { rule: "docker".to_owned(), how, extra: vec![host] })
+            let (rule, program) = ("docker".to_owned(), "docker".to_owned());
+            Ok(Granted { rule, program, how, extra: vec![host] })
         }
     }
 }

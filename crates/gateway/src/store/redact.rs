@@ -9,6 +9,14 @@ const OVERLAP: usize = 4 * 1024;
 /// Stands for what could not be looked through.
 const DROPPED: &[u8] = b"[redacted: the rest of a line too long to look through]";
 
+/// How a private key begins and ends in its text form (RFC 7468), and how long its lines and how many they
+/// are at most.
+const KEY_BEGIN: &[u8] = b"-----BEGIN ";
+const KEY_NAME: &[u8] = b"PRIVATE KEY";
+const KEY_END: &[u8] = b"-----END ";
+const KEY_LINE: usize = 128;
+const KEY_LINES: usize = 1000;
+
 /// Redacts one stream.
 ///
 /// Invariant: nothing leaves before every pattern was tried on a window of at least [`OVERLAP`] bytes around
@@ -17,6 +25,8 @@ const DROPPED: &[u8] = b"[redacted: the rest of a line too long to look through]
 pub(crate) struct LineRedactor {
     held: Vec<u8>,
     dropping: bool,
+    /// Lines of a private key that may still come.
+    key_lines: usize,
 }
 
 impl LineRedactor {
@@ -47,12 +57,29 @@ impl LineRedactor {
             return;
         }
         if self.held.is_empty() {
-            clean.extend_from_slice(&redact_bytes(runs, line));
+            self.put_line(runs, line, clean);
         } else {
             self.held.extend_from_slice(line);
             let held = std::mem::take(&mut self.held);
-            clean.extend_from_slice(&redact_bytes(runs, &held));
+            self.put_line(runs, &held, clean);
         }
+    }
+
+    /// A private key is the one secret that is known to span lines: its lines are left out up to its end.
+    fn put_line(&mut self, runs: &Runs, line: &[u8], clean: &mut Vec<u8>) {
+        if self.key_lines > 0 {
+            let ends = contains(line, KEY_END);
+            self.key_lines = if ends || line.len() > KEY_LINE { 0 } else { self.key_lines.saturating_sub(1) };
+            if ends || line.len() <= KEY_LINE {
+                return;
+            }
+        }
+        if contains(line, KEY_BEGIN) && contains(line, KEY_NAME) {
+            self.key_lines = KEY_LINES;
+            clean.extend_from_slice(b"[redacted: a private key]");
+            return;
+        }
+        clean.extend_from_slice(&redact_bytes(runs, line));
     }
 
     /// Gives out the front of an overlong line, cut where no match spans the cut: there, redacting both
@@ -75,6 +102,10 @@ impl LineRedactor {
         self.held = Vec::new();
         self.dropping = true;
     }
+}
+
+fn contains(line: &[u8], part: &[u8]) -> bool {
+    line.windows(part.len()).any(|window| window == part)
 }
 
 /// The nearest position at or before `at` that is no continuation byte of UTF-8.
@@ -119,6 +150,27 @@ mod tests {
             let text = String::from_utf8(in_chunks(input, size)).unwrap();
             assert_eq!(text, "before\n[redacted] after\nlast", "chunks of {size}");
         }
+    }
+
+    #[test]
+    fn a_private_key_is_left_out_to_its_end() {
+        let body = "c2VjcmV0IGtleSBieXRlcyBvZiBhIHRlc3Q";
+        let input = format!(
+            "a\n-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n{body}==\n-----END OPENSSH PRIVATE KEY-----\nb\n"
+        );
+        for size in [1, 7, 1000] {
+            let text = String::from_utf8(in_chunks(input.as_bytes(), size)).unwrap();
+            assert!(!text.contains(body), "{text}");
+            assert!(text.starts_with("a\n[redacted: a private key]\n") && text.ends_with("b\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_begins_like_a_private_key_does_not_swallow_the_output() {
+        let prose = "x".repeat(KEY_LINE + 1);
+        let input = format!("-----BEGIN PRIVATE KEY-----\nshort\n{prose}\nshort\n");
+        let text = String::from_utf8(in_chunks(input.as_bytes(), 50)).unwrap();
+        assert!(text.contains(&prose) && text.ends_with("\nshort\n"), "{text}");
     }
 
     #[test]
