@@ -185,7 +185,7 @@ fn other_peoples_containers_are_not_there() {
 #[test]
 fn only_the_commands_of_the_roles_table_are_executed_in_a_container() {
     let plan = Plan::default().with_role(
-        "[role.extra]\nabout = \"One command inside.\"\n[role.extra.docker]\nverbs = [\"exec\"]\ncontainers = [\"own\"]\n\
+        "[role.extra]\nabout = \"One command inside.\"\n[role.extra.docker]\nverbs = [\"ps\"]\ncontainers = [\"own\"]\n\
          [role.extra.docker.exec]\nbox-WORKER = [\"echo {word:name}\"]\n",
     );
     let mut house = House::new(plan);
