@@ -84,12 +84,12 @@ fn without_an_engine_the_refusal_says_so_and_host_commands_work() {
 
 #[test]
 fn with_a_full_audit_log_nothing_runs_and_with_room_again_it_does() {
-    let house = House::new(Plan { state_size: Some(4 << 20), ..Plan::default() });
+    let house = House::new(Plan { audit_size: Some(1 << 20), ..Plan::default() });
     house.ssh("cat /proc/net/tcp").worked();
-    let filler = house.dir.join("state/filler");
+    let filler = house.dir.join("state/audit/filler");
     let fill = format!("cat /dev/zero > {0} 2>/dev/null; sync {0}", filler.display());
     root("/bin/sh", &["-c", &fill]);
-    // What room is left in the last page or in the store of runs may carry a few requests more.
+    // What room is left in the log's last page may carry a few requests more.
     let refused = wait_until("the log is full", Duration::from_secs(20), || {
         let said = house.ssh("cat /proc/net/tcp");
         (said.code != 0).then_some(said)

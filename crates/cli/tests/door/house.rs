@@ -23,8 +23,8 @@ pub(crate) struct Plan {
     pub(crate) roles: Vec<&'static str>,
     /// Further text of the policy: roles, limits.
     pub(crate) more: String,
-    /// Bytes of a file system of its own for the state folder.
-    pub(crate) state_size: Option<u32>,
+    /// Bytes of a file system of its own for the audit log.
+    pub(crate) audit_size: Option<u32>,
     /// Whether sshd forces the session command; without it the account's shell gets the worker's words.
     pub(crate) forced: bool,
 }
@@ -35,7 +35,7 @@ impl Default for Plan {
             engine: ENGINE_SOCKET.to_owned(),
             roles: vec!["host-audit", "docker-lifecycle"],
             more: String::new(),
-            state_size: None,
+            audit_size: None,
             forced: true,
         }
     }
@@ -70,7 +70,7 @@ impl House {
         sweep();
         let id = unique();
         let dir = PathBuf::from(format!("{PREFIX}{id}"));
-        for folder in ["", "bin", "home", "keys", "roles", "sshd", "run", "client", "state"] {
+        for folder in ["", "bin", "home", "keys", "roles", "sshd", "run", "client", "state", "state/audit"] {
             fs::DirBuilder::new().mode(0o755).recursive(true).create(dir.join(folder)).unwrap();
         }
         let program = dir.join("bin/doorward");
@@ -78,7 +78,7 @@ impl House {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let worker = format!("dw-{id}");
         let uid = make_account(&worker, &dir);
-        let mounted = mount_state(&dir, plan.state_size);
+        let mounted = mount_audit(&dir, plan.audit_size);
         make_keys(&dir, &worker);
         fs::write(dir.join("policy.toml"), policy(&dir, &worker, &plan)).unwrap();
         let serve = start_services(&dir);
@@ -268,7 +268,7 @@ fn remove_objects(worker: &str, image: Option<&str>) {
 
 fn remove(account: &str, dir: &Path, mounted: bool) {
     if mounted {
-        root("umount", &["-l", &dir.join("state").display().to_string()]);
+        root("umount", &["-l", &dir.join("state/audit").display().to_string()]);
     }
     {
         let _lock = account_lock();
@@ -303,10 +303,10 @@ fn make_account(name: &str, dir: &Path) -> u32 {
     root("id", &["-u", name]).worked().stdout.trim().parse().unwrap()
 }
 
-fn mount_state(dir: &Path, size: Option<u32>) -> bool {
+fn mount_audit(dir: &Path, size: Option<u32>) -> bool {
     let Some(size) = size else { return false };
-    let state = dir.join("state").display().to_string();
-    root("mount", &["-t", "tmpfs", "-o", &format!("size={size},mode=0755"), "doorward-test", &state])
+    let audit = dir.join("state/audit").display().to_string();
+    root("mount", &["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "doorward-test", &audit])
         .worked();
     true
 }
