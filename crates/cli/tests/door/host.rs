@@ -63,7 +63,8 @@ pub(crate) fn alive(pid: u32) -> bool {
     !status.lines().any(|line| line.starts_with("State:") && line.contains('Z'))
 }
 
-/// Process ids whose command line holds all these words in this order, one after the other.
+/// Process ids whose command line holds these words one after the other; empty ones at the ends stand for
+/// the words' borders.
 pub(crate) fn processes(words: &[&str]) -> Vec<u32> {
     let wanted = words.join("\0");
     let own = std::process::id();

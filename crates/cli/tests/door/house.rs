@@ -102,7 +102,12 @@ impl House {
     /// An `ssh` client that will ask `words`, not yet started.
     pub(crate) fn ssh_command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("/usr/bin/ssh");
-        command.arg("-F").arg(self.dir.join("client/config")).arg("worker").args(words).stdin(Stdio::null());
+        command
+            .arg("-F")
+            .arg(self.dir.join("client/config"))
+            .args(["--", "worker"])
+            .args(words)
+            .stdin(Stdio::null());
         command
     }
 
@@ -178,7 +183,7 @@ impl House {
     /// The process of one service, by its name on the command line.
     pub(crate) fn service(&self, name: &str) -> u32 {
         let parent = format!("\t{}", self.serve.id());
-        let found = host::processes(&[name]).into_iter().find(|pid| {
+        let found = host::processes(&["", name, ""]).into_iter().find(|pid| {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             status.lines().any(|line| line.strip_prefix("PPid:") == Some(&parent))
         });
