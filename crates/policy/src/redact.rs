@@ -18,7 +18,8 @@ const BUILT_IN: &[&str] = &[
     r"\bglpat-[A-Za-z0-9_-]{20,}",
     r"\bxox[abeprs]-[A-Za-z0-9-]{10,}",
     r"\bhf_[A-Za-z0-9]{30,}",
-    r"\bsk-[A-Za-z0-9_-]{20,}",
+    // A key holds one long run of letters and digits; `sk-ssh-ed25519-cert-v01` does not.
+    r"\bsk-(?:[A-Za-z0-9_]+-)*[A-Za-z0-9_]{20,}[A-Za-z0-9_-]*",
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
 ];
@@ -60,6 +61,8 @@ mod tests {
             ("DB_PASSWORD=hunter2 x", "DB_[redacted] x"),
             (r#"{"api_key": "abc"}"#, r#"{"[redacted]"}"#),
             ("Authorization: Bearer abcdef0123456789", "Authorization: [redacted]"),
+            ("key sk-proj-Ab3_dE5fGh7iJk9lMn0pQr-s1 end", "key [redacted] end"),
+            ("key sk-ant-api03-Ab3dE5fGh7iJk9lMn0pQ-s_1 end", "key [redacted] end"),
             ("clone https://me:pw@host/x", "clone [redacted]host/x"),
             ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----", "[redacted]"),
         ] {
@@ -71,6 +74,12 @@ mod tests {
     fn a_benchmark_table_stays_as_it_is() {
         let text =
             "eval rate: 54.2 tokens/s, prompt tokens: 120, sha256:0123abcd\nhttp://127.0.0.1:11434/api";
+        assert!(matches!(runs().redact(text), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn the_names_of_sshds_algorithms_stay() {
+        let text = "hostkeyalgorithms sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com";
         assert!(matches!(runs().redact(text), Cow::Borrowed(_)));
     }
 }

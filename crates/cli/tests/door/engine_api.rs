@@ -94,7 +94,7 @@ fn what_a_container_may_not_ask_for_is_refused_and_never_created() {
         (&["--sysctl", "net.ipv4.ip_forward=1"], "field_not_allowed"),
         (&["--volume-driver", "elsewhere"], "field_not_allowed"),
         (&["--runtime", "runc2"], "field_not_allowed"),
-        (&["--restart", "always"], "field_not_allowed"),
+        (&["--restart=always"], "field_not_allowed"),
         (&["-p", "8080:80"], "field_not_allowed"),
     ] {
         let name = format!("no-{}", house.worker);
