@@ -94,7 +94,6 @@ fn what_a_container_may_not_ask_for_is_refused_and_never_created() {
         (&["--sysctl", "net.ipv4.ip_forward=1"], "field_not_allowed"),
         (&["--volume-driver", "elsewhere"], "field_not_allowed"),
         (&["--runtime", "runc2"], "field_not_allowed"),
-        (&["--restart=always"], "field_not_allowed"),
         (&["-p", "8080:80"], "field_not_allowed"),
     ] {
         let name = format!("no-{}", house.worker);
@@ -104,6 +103,10 @@ fn what_a_container_may_not_ask_for_is_refused_and_never_created() {
         assert!(said.stderr.contains(&format!("doorward: refused ({reason}): ")), "{words:?}: {said:#?}");
         assert_ne!(root("docker", &["inspect", &name]).code, 0, "{words:?} was created");
     }
+    // Not with `--rm`, which the docker command itself does not take beside it.
+    let name = format!("no-{}", house.worker);
+    let always = house.docker(&["run", "-d", "--name", &name, "--restart", "always", &image, "true"]);
+    always.refused_by_socket("field_not_allowed");
     for network in ["host", "bridge", "container:x"] {
         house.docker(&["run", "--rm", "--network", network, &image, "true"]).refused_somehow();
     }

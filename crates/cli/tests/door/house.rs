@@ -289,10 +289,19 @@ fn sweep() {
         let Some(id) = path.to_str().and_then(|path| path.strip_prefix(PREFIX)) else { continue };
         let dead = id.split('x').next().and_then(|pid| pid.parse().ok()).is_some_and(|pid| !host::alive(pid));
         if dead {
+            end_all(&path);
             let worker = format!("dw-{id}");
             remove_objects(&worker, Some(&format!("busybox:{worker}")));
             remove(&worker, &path, true);
         }
+    }
+}
+
+/// Ends what still runs out of a house's folder, also when it was stopped.
+fn end_all(dir: &Path) {
+    let Some(folder) = dir.to_str() else { return };
+    for pid in host::processes(&[&format!("{folder}/")]) {
+        root("kill", &["-KILL", &pid.to_string()]);
     }
 }
 
