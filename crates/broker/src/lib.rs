@@ -5,7 +5,6 @@
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
-mod absent;
 pub mod accounts;
 mod binds;
 mod caps;

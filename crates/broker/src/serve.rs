@@ -1,6 +1,5 @@
 //! Start, serve, stop.
 
-use crate::absent::{self, Presence};
 use crate::chain::ChainFault;
 use crate::command::Commands;
 use crate::executor::Executor;
@@ -10,7 +9,7 @@ use crate::sandbox::Hidden;
 use crate::{host, service};
 use doorward_audit::{Entry, Kind, Options, Writer};
 use doorward_policy::{Bundle, Policy};
-use doorward_wire::broker::{HostReport, Service};
+use doorward_wire::broker::HostReport;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -108,8 +107,6 @@ pub(crate) struct Broker {
     pub(crate) audit: Writer,
     pub(crate) executor: Executor,
     pub(crate) commands: Commands,
-    /// Which services are connected.
-    pub(crate) presence: Presence,
 }
 
 /// Serves until TERM or INT, then writes the log's `stop` record and returns. HUP ends nothing.
@@ -127,13 +124,6 @@ pub fn run(config: Config) -> Result<(), BrokerError> {
         .name("accept".into())
         .spawn(move || accept(&accepting))
         .map_err(BrokerError::Io)?;
-    for service in [Service::Gateway, Service::Proxy] {
-        let broker = broker.clone();
-        std::thread::Builder::new()
-            .name("doors".into())
-            .spawn(move || absent::keep(&broker, service))
-            .map_err(BrokerError::Io)?;
-    }
     wait_for(&signals);
     broker.audit.close().map_err(BrokerError::Audit)?;
     Ok(())
@@ -180,7 +170,6 @@ pub(crate) fn open(config: Config) -> Result<Broker, BrokerError> {
         audit,
         executor,
         commands: Commands::default(),
-        presence: Presence::default(),
     })
 }
 

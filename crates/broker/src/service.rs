@@ -64,9 +64,7 @@ pub(crate) fn serve(broker: &Arc<Broker>, socket: UnixStream) {
         }
     });
     let peer = Arc::new(Peer { broker: broker.clone(), service, outbox, open: Mutex::default() });
-    broker.presence.came(service);
     peer.listen(&mut receiver);
-    broker.presence.went(service);
     peer.part();
     drop(peer);
     let _ = socket.shutdown(std::net::Shutdown::Both);
