@@ -36,7 +36,7 @@ pub(crate) fn init(plan: &Plan, ends: Ends) -> ! {
         fail_on(ends.errors, Step::Fork, error, 0);
     }
     step(plan, Step::Fork, || Ok(()));
-    step(plan, Step::Dispositions, dispositions);
+    step(plan, Step::Dispositions, || dispositions(plan));
     step(plan, Step::Session, || call!(libc::SYS_setsid).map(drop));
     step(plan, Step::Limits, || limits(plan));
     // The kernel has put this process into its cgroup while cloning it.
@@ -46,11 +46,15 @@ pub(crate) fn init(plan: &Plan, ends: Ends) -> ! {
     if let Err(error) = namespaces {
         fail(Step::Namespaces, error, place);
     }
-    match fork() {
-        Ok(0) => command(plan),
+    match fork(plan) {
         Ok(child) => watch(plan, child),
         Err(error) => fail(Step::Namespaces, error, u16::MAX),
     }
+}
+
+extern "C" fn command_of(plan: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `fork` passes a plan that outlives the command's use of this memory, which nobody writes to.
+    command(unsafe { &*plan.cast::<Plan>() })
 }
 
 fn command(plan: &Plan) -> ! {
@@ -120,6 +124,10 @@ fn arrange(plan: &Plan, ends: Ends) -> Sys<()> {
             sys::close(slot::SCRIPT);
         }
     }
+    match plan.room.namespace() {
+        Some(namespace) => sys::dup_to(namespace, slot::ROOM, true)?,
+        None => sys::close(slot::ROOM),
+    }
     sys::close(slot::TRACE);
     #[cfg(test)]
     if let Some(trace) = &plan.hooks.trace {
@@ -128,12 +136,13 @@ fn arrange(plan: &Plan, ends: Ends) -> Sys<()> {
     sys::close_range(slot::FIRST_FREE, u32::MAX)
 }
 
-fn dispositions() -> Sys<()> {
+/// Clone has taken the broker's handlers away; what it ignores is still ignored.
+fn dispositions(plan: &Plan) -> Sys<()> {
     // SAFETY: all zeros is the default disposition without flags, for both the kernel's and libc's layout.
     let default: libc::sigaction = unsafe { std::mem::zeroed() };
-    for signal in 1..=64 {
+    for signal in plan.ignored {
         // SAFETY: a valid structure. KILL, STOP and libc's own two answer EINVAL and have no handler anyway.
-        unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
+        unsafe { libc::sigaction(*signal, &raw const default, ptr::null_mut()) };
     }
     Ok(())
 }
@@ -152,11 +161,15 @@ fn limits(plan: &Plan) -> Sys<()> {
     call!(libc::SYS_chdir, c"/".as_ptr()).map(drop)
 }
 
-fn fork() -> Sys<i32> {
-    let flags = u64::try_from(libc::SIGCHLD).unwrap_or(0);
-    // Both architectures take the flags first; all else is zero, so their different order does not matter.
-    let pid = call!(libc::SYS_clone, flags, 0_u64, 0_u64, 0_u64, 0_u64)?;
-    i32::try_from(pid).map_err(|_| libc::ERANGE)
+/// Starts the command on its own stack in this process' memory, which stands still until exec: nothing is
+/// copied that exec would throw away.
+fn fork(plan: &Plan) -> Sys<i32> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let argument = ptr::from_ref(plan).cast_mut().cast();
+    // SAFETY: the stack is the plan's and used by nothing else; the function never returns and writes to no
+    // memory but its stack, errno and the kernel's answers.
+    let pid = unsafe { libc::clone(command_of, plan.stack.top(), flags, argument) };
+    if pid == -1 { Err(sys::errno()) } else { Ok(pid) }
 }
 
 fn bounding(plan: &Plan, keep: CapSet) -> Sys<()> {
@@ -167,8 +180,10 @@ fn bounding(plan: &Plan, keep: CapSet) -> Sys<()> {
         if keep.has(number) {
             continue;
         }
-        match prctl(libc::PR_CAPBSET_DROP, u64::from(number), 0) {
-            Ok(_) => {}
+        // To ask costs less than to drop what is not there.
+        match prctl(libc::PR_CAPBSET_READ, u64::from(number), 0) {
+            Ok(0) => {}
+            Ok(_) => drop(prctl(libc::PR_CAPBSET_DROP, u64::from(number), 0)?),
             // Beyond the last capability of this kernel.
             Err(libc::EINVAL) => break,
             Err(error) => return Err(error),
@@ -236,7 +251,7 @@ fn exec(plan: &Plan) -> Sys<()> {
 }
 
 /// The init of the namespace, once the command is started: it keeps only the right to signal, forwards TERM
-/// to all, reaps, tells the command's status and ends.
+/// to all, reaps, and when the command has ended ends all others, tells the command's status and ends.
 fn watch(plan: &Plan, command: i32) -> ! {
     if give_up(plan).is_err() {
         // Ends the namespace and the command with it.
@@ -252,7 +267,13 @@ fn watch(plan: &Plan, command: i32) -> ! {
             let whom = if plan.isolation == Isolation::Bare { 0 } else { -1 };
             let _ = call!(libc::SYS_kill, whom, libc::SIGTERM);
         }
-        reap(command);
+        if let Some(status) = reap(command) {
+            if plan.isolation != Isolation::Bare {
+                clear();
+            }
+            let _ = sys::write(slot::STATUS, &status.to_ne_bytes());
+            sys::exit(0)
+        }
     }
 }
 
@@ -260,28 +281,43 @@ fn bit(signal: libc::c_int) -> u64 {
     u32::try_from(signal).ok().and_then(|n| 1_u64.checked_shl(n.saturating_sub(1))).unwrap_or(0)
 }
 
-fn reap(command: i32) {
+/// Takes the ends of all that have ended; gives the command's status when it is among them.
+fn reap(command: i32) -> Option<libc::c_int> {
+    let mut of_command = None;
     loop {
-        let mut status: libc::c_int = 0;
-        let no_usage = ptr::null_mut::<libc::rusage>();
-        let ended = call!(libc::SYS_wait4, -1, &raw mut status, libc::WNOHANG, no_usage);
-        match ended {
-            Ok(pid) if pid == libc::c_long::from(command) => {
-                let _ = sys::write(slot::STATUS, &status.to_ne_bytes());
-                sys::exit(0)
-            }
-            Ok(0) | Err(_) => return,
+        match wait_any(libc::WNOHANG) {
+            Ok((pid, status)) if pid == libc::c_long::from(command) => of_command = Some(status),
+            Ok((0, _)) | Err(_) => return of_command,
             Ok(_) => {}
         }
     }
 }
 
+/// Kills everything else in the namespace and waits until it is gone.
+fn clear() {
+    loop {
+        let _ = call!(libc::SYS_kill, -1, libc::SIGKILL);
+        match wait_any(0) {
+            Ok(_) | Err(libc::EINTR) => {}
+            // ECHILD: init is the parent of all that lost theirs, so nothing is left.
+            Err(_) => return,
+        }
+    }
+}
+
+fn wait_any(options: libc::c_int) -> Sys<(libc::c_long, libc::c_int)> {
+    let mut status: libc::c_int = 0;
+    let no_usage = ptr::null_mut::<libc::rusage>();
+    let pid = call!(libc::SYS_wait4, -1, &raw mut status, options, no_usage)?;
+    Ok((pid, status))
+}
+
+/// The bounding set stays: it matters to exec alone, and init executes nothing.
 fn give_up(plan: &Plan) -> Sys<()> {
     sys::close_range(0, 3)?;
     sys::close_range(u32::try_from(slot::PROGRAM).unwrap_or(5), u32::MAX)?;
     prctl(libc::PR_SET_DUMPABLE, 0, 0)?;
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
     let keep = if plan.isolation == Isolation::Bare { CapSet(0) } else { CapSet::KILL };
-    bounding(plan, keep)?;
     caps::set(keep, keep, CapSet(0))
 }

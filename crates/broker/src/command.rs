@@ -242,17 +242,17 @@ fn carry_out(peer: &Peer, run: &Run, mut ready: Ready<'_>, cancel: &Cancel) {
     let spawned = spawn::spawn(&mut ready.plan);
     let started = FromBroker::Started { request: run.request.clone(), seq, rule: ready.rule.clone() };
     peer.say(started);
-    let end = match spawned {
+    let (end, child) = match spawned {
         Ok(child) => {
             // Its streams, held here, would keep the gateway from seeing their end.
             drop(ready.plan);
-            supervise::wait(&child, ready.deadline, cancel)
+            (supervise::wait(&child, ready.deadline, cancel), Some(child))
         }
         Err(error) => {
             let blame = executor::blame(&ready.plan, error).unwrap_or_default();
             eprintln!("doorward: broker: {}: {error} {blame}", ready.rule);
             let words = std::io::Error::from_raw_os_error(error.error).to_string();
-            End::SpawnFailed { step: error.step.to_string(), error: words }
+            (End::SpawnFailed { step: error.step.to_string(), error: words }, None)
         }
     };
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -261,4 +261,6 @@ fn carry_out(peer: &Peer, run: &Run, mut ready: Ready<'_>, cancel: &Cancel) {
     // Before it is told, since `Output` may come right behind.
     peer.ended(&run.request, seq, run.asker.worker.clone(), outcome);
     peer.say(FromBroker::Ended { request: run.request.clone(), end, millis });
+    // Nothing of the command runs any more; the kernel takes its namespaces apart at its leisure.
+    drop(child);
 }

@@ -5,13 +5,14 @@ use crate::caps::CapSet;
 use crate::landlock;
 use crate::plan::{self, Ids, Isolation, Plan, Proc, Streams, Strings};
 use crate::program::{self, Program, ProgramFault};
-use crate::sandbox::{self, Hidden};
+use crate::rooms::Rooms;
+use crate::sandbox::Hidden;
 use crate::{spawn, supervise};
 use doorward_policy::{How, Identity, Network, SEARCH_PATH, Worker};
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// What stays the same from command to command.
@@ -19,8 +20,7 @@ use std::time::Duration;
 pub(crate) struct Executor {
     pub(crate) isolation: Isolation,
     landlock: u32,
-    mountpoint: CString,
-    hidden: Hidden,
+    rooms: Rooms,
 }
 
 /// Why no plan can be made; for the worker, so without facts of the file system.
@@ -42,8 +42,11 @@ impl Executor {
         } else {
             &[Isolation::UserNamespace]
         };
-        let mut executor =
-            Executor { isolation: Isolation::Bare, landlock: landlock::version(), mountpoint, hidden };
+        let mut executor = Executor {
+            isolation: Isolation::Bare,
+            landlock: landlock::version(),
+            rooms: Rooms::new(mountpoint, hidden),
+        };
         for way in ways {
             executor.isolation = *way;
             match executor.try_out() {
@@ -82,6 +85,11 @@ impl Executor {
         }
     }
 
+    /// To be called now and then: lets go of what has not been used for a while.
+    pub(crate) fn sweep(&self) {
+        self.rooms.sweep();
+    }
+
     /// Everything that the fork needs. `extra` is added to the environment.
     pub(crate) fn plan(
         &self,
@@ -95,8 +103,15 @@ impl Executor {
         let (ids, home) = self.identity(worker, how)?;
         let caps = CapSet::of(&how.caps)
             .map_err(|name| PrepareError::Unavailable(format!("this host has no capability `{name}`")))?;
-        let sockets: Vec<PathBuf> = how.sockets.iter().map(PathBuf::from).collect();
         let sees_processes = how.caps.contains("sys_ptrace");
+        let proc = if sees_processes { Proc::Host } else { Proc::Own };
+        let room = self.rooms.room(how, proc, self.isolation).map_err(|why| {
+            eprintln!("doorward: broker: no file system view for a command: {why}");
+            PrepareError::Unavailable(
+                "commands cannot be shut in at the moment; the operator must look at the broker's messages"
+                    .into(),
+            )
+        })?;
         let id_maps = match self.isolation {
             Isolation::UserNamespace => Some((map(ids.uid)?, map(ids.gid)?)),
             _ => None,
@@ -110,12 +125,14 @@ impl Executor {
             ids,
             caps,
             network: how.network,
-            proc: if sees_processes { Proc::Host } else { Proc::Own },
+            proc,
             limits: plan::limits(how.identity == Identity::Root),
-            mountpoint: self.mountpoint.clone(),
-            view: sandbox::view(how, &sockets, &self.hidden),
+            mountpoint: self.rooms.mountpoint().clone(),
+            room,
             landlock: (!sees_processes).then_some(self.landlock),
             filter: plan::filter(how.network, self.isolation),
+            ignored: plan::ignored(),
+            stack: plan::Stack::new(),
             cgroup: None,
             id_maps,
             #[cfg(test)]
@@ -190,7 +207,7 @@ pub(crate) fn resolve(word: &str) -> Result<Program, PrepareError> {
 
 /// Which operation of the plan a failure means, for the operator's log.
 pub(crate) fn blame(plan: &Plan, error: spawn::SpawnError) -> Option<String> {
-    let op = plan.view.ops.get(usize::from(error.place))?;
+    let op = plan.room.view().ops.get(usize::from(error.place))?;
     (error.step == crate::step::Step::Namespaces).then(|| format!("{op:?}"))
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn restrict(plan: &Plan) -> Sys<()> {
     };
     let fd = call!(libc::SYS_landlock_create_ruleset, &raw const ruleset, size, 0_u32)?;
     let fd = RawFd::try_from(fd).map_err(|_| libc::EBADF)?;
-    for beneath in &plan.view.beneath {
+    for beneath in &plan.room.view().beneath {
         let access = match beneath.access {
             Access::Read => READ_FILE | READ_DIR,
             Access::ReadExecute => READ_FILE | READ_DIR | EXECUTE,

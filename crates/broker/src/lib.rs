@@ -20,6 +20,7 @@ mod plan;
 pub mod policy_files;
 pub mod program;
 mod record;
+mod rooms;
 mod root;
 mod sandbox;
 mod seccomp;

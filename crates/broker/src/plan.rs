@@ -2,15 +2,16 @@
 
 use crate::caps::CapSet;
 use crate::program::Program;
-use crate::sandbox::View;
+use crate::rooms::Room;
 use crate::seccomp::{self, Filter, Instruction};
 use doorward_policy::Network;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::ptr;
+use std::sync::{Arc, OnceLock};
 
 /// How far this broker can shut a command in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Isolation {
     /// As root: all namespaces, another account.
     Full,
@@ -29,7 +30,7 @@ pub(crate) struct Ids {
 }
 
 /// Which `/proc` a command sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Proc {
     /// Of its own PID namespace.
     Own,
@@ -66,6 +67,26 @@ pub(crate) struct Streams {
     pub(crate) stderr: OwnedFd,
 }
 
+/// A stack for the command between clone and exec.
+#[derive(Debug)]
+pub(crate) struct Stack(Box<[u8]>);
+
+impl Stack {
+    /// The steps' frames are small; this is many times what they need without optimisation.
+    const SIZE: usize = 64 << 10;
+
+    pub(crate) fn new() -> Stack {
+        Stack(vec![0; Stack::SIZE].into_boxed_slice())
+    }
+
+    /// Its high end, where it begins, aligned as both architectures want it.
+    pub(crate) fn top(&self) -> *mut libc::c_void {
+        let range = self.0.as_ptr_range();
+        let above = range.end.addr() % 16;
+        range.end.wrapping_sub(above).cast_mut().cast()
+    }
+}
+
 /// One resource limit; soft and hard are equal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limit {
@@ -98,10 +119,15 @@ pub(crate) struct Plan {
     pub(crate) limits: Vec<Limit>,
     /// Where the new root is mounted: an empty folder of the broker's.
     pub(crate) mountpoint: CString,
-    pub(crate) view: View,
+    /// What the command sees.
+    pub(crate) room: Arc<Room>,
     /// The landlock version of this kernel; 0: none. `None`: not for this rule.
     pub(crate) landlock: Option<u32>,
-    pub(crate) filter: Vec<Instruction>,
+    pub(crate) filter: &'static [Instruction],
+    /// Signals that the broker ignores.
+    pub(crate) ignored: &'static [libc::c_int],
+    /// What the command uses until exec.
+    pub(crate) stack: Stack,
     /// A cgroup v2 folder to start in.
     pub(crate) cgroup: Option<OwnedFd>,
     /// For a user namespace: lines of `uid_map` and `gid_map`.
@@ -117,8 +143,9 @@ pub(crate) mod slot {
     pub(crate) const STATUS: RawFd = 4;
     pub(crate) const PROGRAM: RawFd = 5;
     pub(crate) const SCRIPT: RawFd = 6;
-    pub(crate) const TRACE: RawFd = 7;
-    pub(crate) const FIRST_FREE: u32 = 8;
+    pub(crate) const ROOM: RawFd = 7;
+    pub(crate) const TRACE: RawFd = 8;
+    pub(crate) const FIRST_FREE: u32 = 9;
 }
 
 /// The words for exec: the program's own, or its interpreter's on the opened script.
@@ -145,7 +172,39 @@ pub(crate) fn limits(root: bool) -> Vec<Limit> {
     all.into_iter().chain(processes).map(|(resource, value)| Limit { resource, value }).collect()
 }
 
-/// The seccomp program for a rule's network.
-pub(crate) fn filter(network: Network, isolation: Isolation) -> Vec<Instruction> {
-    seccomp::program(Filter { network, keep_group: isolation == Isolation::Bare })
+/// The seccomp program for a rule's network, made once.
+pub(crate) fn filter(network: Network, isolation: Isolation) -> &'static [Instruction] {
+    static MADE: [OnceLock<Vec<Instruction>>; 6] = [const { OnceLock::new() }; 6];
+    let keep_group = isolation == Isolation::Bare;
+    let [audit, none, host, kept @ ..] = &MADE;
+    let [kept_audit, kept_none, kept_host] = kept;
+    let place = match (network, keep_group) {
+        (Network::Audit, false) => audit,
+        (Network::None, false) => none,
+        (Network::Host, false) => host,
+        (Network::Audit, true) => kept_audit,
+        (Network::None, true) => kept_none,
+        (Network::Host, true) => kept_host,
+    };
+    place.get_or_init(|| seccomp::program(Filter { network, keep_group }))
+}
+
+/// The signals that this process ignores, which clone leaves ignored (`SigIgn` of `proc_pid_status(5)`).
+/// They are those of the first call: the broker changes none later.
+pub(crate) fn ignored() -> &'static [libc::c_int] {
+    static IGNORED: OnceLock<Vec<libc::c_int>> = OnceLock::new();
+    IGNORED.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status
+            .lines()
+            .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok())
+            // Not known: all of them.
+            .unwrap_or(u64::MAX);
+        (1..=64)
+            .filter(|signal| mask.checked_shr(signal - 1).is_some_and(|bits| bits & 1 == 1))
+            .collect::<Vec<u32>>()
+            .into_iter()
+            .filter_map(|signal| libc::c_int::try_from(signal).ok())
+            .collect()
+    })
 }

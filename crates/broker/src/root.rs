@@ -1,7 +1,8 @@
-//! Step 10, in the child: the namespaces' insides. Carries out the operations of [`crate::sandbox`].
+//! Step 10, in the child: the namespaces' insides. As root a command joins a copy of a prepared room
+//! ([`crate::rooms`]); otherwise it builds its own, by the operations of [`crate::sandbox`].
 
-use crate::plan::{Isolation, Plan, Proc};
-use crate::sandbox::{DEVICES, Op};
+use crate::plan::{Isolation, Plan, Proc, slot};
+use crate::sandbox::{DEVICES, Op, View};
 use crate::sys::{self, Sys, call, mount_attr, prctl};
 use std::ffi::CStr;
 
@@ -14,28 +15,82 @@ const TMPFS: &CStr = c"mode=0755,size=64k,nr_inodes=256";
 pub(crate) fn enter(plan: &Plan, place: &mut u16) -> Sys<()> {
     // When the broker goes, so does all this: also a broker that was killed.
     prctl(libc::PR_SET_PDEATHSIG, u64::try_from(libc::SIGKILL).unwrap_or(9), 0)?;
-    if plan.isolation == Isolation::Bare {
-        return Ok(());
+    match plan.isolation {
+        Isolation::Bare => Ok(()),
+        Isolation::Full => {
+            *place = u16::MAX - 8;
+            join(plan)
+        }
+        Isolation::UserNamespace => {
+            *place = u16::MAX - 1;
+            if let Some((uids, gids)) = &plan.id_maps {
+                put(c"/proc/self/setgroups", c"deny")?;
+                put(c"/proc/self/uid_map", uids)?;
+                put(c"/proc/self/gid_map", gids)?;
+            }
+            build(
+                plan.room.view(),
+                &plan.mountpoint,
+                Build { devices: Devices::Borrowed, proc: Some(plan.proc) },
+                place,
+            )
+        }
     }
-    *place = u16::MAX - 1;
-    if let Some((uids, gids)) = &plan.id_maps {
-        put(c"/proc/self/setgroups", c"deny")?;
-        put(c"/proc/self/uid_map", uids)?;
-        put(c"/proc/self/gid_map", gids)?;
+}
+
+/// Makes a private copy of the prepared namespace, whose root is all that it holds, and adds what belongs to
+/// this command alone.
+fn join(plan: &Plan) -> Sys<()> {
+    call!(libc::SYS_setns, slot::ROOM, libc::CLONE_NEWNS)?;
+    sys::close(slot::ROOM);
+    call!(libc::SYS_unshare, libc::CLONE_NEWNS)?;
+    match plan.proc {
+        Proc::Own => mount_proc(c"/proc"),
+        // The room has the host's.
+        Proc::Host => Ok(()),
     }
+}
+
+/// Where the devices come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Devices {
+    /// Made, which only the host's root may.
+    Made,
+    /// The host's, bound.
+    Borrowed,
+}
+
+/// How a root is built.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Build {
+    pub(crate) devices: Devices,
+    /// `None`: `/proc` stays an empty folder.
+    pub(crate) proc: Option<Proc>,
+}
+
+/// Builds a view and makes it the root of the calling thread, which is in a new mount namespace and shares
+/// its root with nobody; nothing else is left in the namespace. Async-signal-safe.
+pub(crate) fn build(view: &View, mountpoint: &CStr, how: Build, place: &mut u16) -> Sys<()> {
     *place = u16::MAX - 2;
     sys::mount(c"none", c"/", None, libc::MS_REC | libc::MS_PRIVATE, None)?;
-    sys::mount(c"none", &plan.mountpoint, Some(c"tmpfs"), libc::MS_NOSUID | libc::MS_NODEV, Some(TMPFS))?;
-    call!(libc::SYS_chdir, plan.mountpoint.as_ptr())?;
+    sys::mount(c"none", mountpoint, Some(c"tmpfs"), libc::MS_NOSUID | libc::MS_NODEV, Some(TMPFS))?;
+    call!(libc::SYS_chdir, mountpoint.as_ptr())?;
     call!(libc::SYS_umask, 0_u32)?;
-    for (index, op) in plan.view.ops.iter().enumerate() {
+    for (index, op) in view.ops.iter().enumerate() {
         *place = u16::try_from(index).unwrap_or(u16::MAX - 3);
         carry_out(op)?;
     }
     *place = u16::MAX - 4;
-    devices(plan)?;
+    devices(how.devices)?;
     *place = u16::MAX - 5;
-    proc(plan)?;
+    match how.proc {
+        Some(Proc::Own) => mount_proc(c"proc")?,
+        // Without following symlinks: `/proc/PID/root` would lead out of the new root.
+        Some(Proc::Host) => {
+            bind(c"/proc", c"proc", false, READ_ONLY | mount_attr::NOEXEC | mount_attr::NOSYMFOLLOW)?;
+        }
+        None => {}
+    }
     *place = u16::MAX - 6;
     seal(c".")?;
     *place = u16::MAX - 7;
@@ -43,6 +98,11 @@ pub(crate) fn enter(plan: &Plan, place: &mut u16) -> Sys<()> {
     call!(libc::SYS_umount2, c".".as_ptr(), libc::MNT_DETACH)?;
     call!(libc::SYS_umask, 0o077_u32)?;
     call!(libc::SYS_chdir, c"/".as_ptr()).map(drop)
+}
+
+/// Init's command line is the broker's: a command does not see it.
+fn mount_proc(at: &CStr) -> Sys<()> {
+    sys::mount(c"none", at, Some(c"proc"), PROC_FLAGS, Some(c"hidepid=2"))
 }
 
 fn put(path: &CStr, text: &CStr) -> Sys<()> {
@@ -76,8 +136,8 @@ fn seal(path: &CStr) -> Sys<()> {
     done
 }
 
-fn devices(plan: &Plan) -> Sys<()> {
-    if plan.isolation == Isolation::UserNamespace {
+fn devices(from: Devices) -> Sys<()> {
+    if from == Devices::Borrowed {
         for (path, ..) in DEVICES {
             sys::mknod(path, libc::S_IFREG, 0)?;
             // `dev/null` here is `/dev/null` there.
@@ -92,7 +152,7 @@ fn devices(plan: &Plan) -> Sys<()> {
     for (says, at) in LINKS {
         sys::symlink(says, at)?;
     }
-    if plan.isolation == Isolation::UserNamespace { Ok(()) } else { seal(c"dev") }
+    if from == Devices::Borrowed { Ok(()) } else { seal(c"dev") }
 }
 
 const LINKS: [(&CStr, &CStr); 4] = [
@@ -109,16 +169,5 @@ fn absolute(path: &CStr) -> &'static CStr {
         b"dev/full" => c"/dev/full",
         b"dev/random" => c"/dev/random",
         _ => c"/dev/urandom",
-    }
-}
-
-fn proc(plan: &Plan) -> Sys<()> {
-    match plan.proc {
-        // Init's command line is the broker's: a command does not see it.
-        Proc::Own => sys::mount(c"none", c"proc", Some(c"proc"), PROC_FLAGS, Some(c"hidepid=2")),
-        // Without following symlinks: `/proc/PID/root` would lead out of the new root.
-        Proc::Host => {
-            bind(c"/proc", c"proc", false, READ_ONLY | mount_attr::NOEXEC | mount_attr::NOSYMFOLLOW)
-        }
     }
 }

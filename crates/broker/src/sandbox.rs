@@ -4,7 +4,7 @@
 //! a list of operations that the child only carries out.
 
 use crate::chain::{self, Links, Trust};
-use doorward_policy::How;
+use rustix::fs::{self, AtFlags, FileType, StatxFlags};
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -37,7 +37,7 @@ pub(crate) enum Access {
     Read,
     /// And execute.
     ReadExecute,
-    /// Read and write one device.
+    /// Read and write devices.
     Device,
 }
 
@@ -87,38 +87,80 @@ pub(crate) const DEVICES: [(&std::ffi::CStr, u32, u32); 5] = [
     (c"dev/random", 1, 8),
     (c"dev/urandom", 1, 9),
 ];
-/// Their paths as Landlock sees them.
-const DEVICE_PATHS: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
-
 const EMPTY_FILE: &str = ".nothing";
 const EMPTY_DIR: &str = ".empty";
 
-/// Builds the view for a rule. Paths that do not exist are left out: the program says so itself.
-pub(crate) fn view(how: &How, sockets: &[PathBuf], hidden: &Hidden) -> View {
+/// Builds the view for a rule that reads `reads` and talks to `sockets`. Paths that do not exist are left
+/// out: the program says so itself.
+pub(crate) fn view(reads: &[PathBuf], sockets: &[PathBuf], hidden: &Hidden) -> View {
     let mut draft = Draft::default();
     draft.base();
-    let reads: Vec<PathBuf> = how.read.iter().map(PathBuf::from).collect();
-    for path in &reads {
+    for path in reads {
         draft.bind(path);
     }
     for path in sockets {
         draft.bind(path);
     }
     let allowed: Vec<PathBuf> = draft.bound.clone();
-    draft.hide(&allowed, &reads, sockets, hidden);
+    draft.hide(&allowed, reads, sockets, hidden);
     let mut beneath: Vec<Beneath> = Vec::new();
     let mut add = |path: &Path, access| beneath.extend(text(path).map(|path| Beneath { path, access }));
-    for path in BASE {
-        add(Path::new(path), Access::ReadExecute);
+    // In merged `/usr` most of these are symlinks into others.
+    for path in BASE.map(Path::new).into_iter().filter(|path| !path.is_symlink() || leads_out(path)) {
+        add(path, Access::ReadExecute);
     }
     add(Path::new("/proc"), Access::Read);
-    for path in DEVICE_PATHS {
-        add(Path::new(path), Access::Device);
-    }
-    for path in &reads {
+    // Nothing but the devices is in it.
+    add(Path::new("/dev"), Access::Device);
+    for path in reads {
         add(path, Access::Read);
     }
     View { ops: draft.ops, beneath }
+}
+
+/// Whether what a symlink leads to is outside all of [`BASE`].
+fn leads_out(link: &Path) -> bool {
+    link.canonicalize().is_ok_and(|real| !BASE.iter().any(|path| real.starts_with(path)))
+}
+
+/// Something on the host that a view depends on, by its identity. Equal sights mean an equal view.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Sight {
+    path: PathBuf,
+    /// Device, file, and what tells a file from a later one with the same number; `None`: not there.
+    identity: Option<[u64; 5]>,
+}
+
+impl Sight {
+    fn of(path: PathBuf, follow: AtFlags) -> Sight {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        let identity =
+            fs::statx(fs::CWD, &path, follow | AtFlags::STATX_DONT_SYNC, wanted).ok().map(|facts| {
+                // A folder changes with what is in it, and stays the same folder.
+                let folder = FileType::from_raw_mode(facts.stx_mode.into()) == FileType::Directory;
+                let time = if folder { facts.stx_btime } else { facts.stx_ctime };
+                let device = (u64::from(facts.stx_dev_major) << 32) | u64::from(facts.stx_dev_minor);
+                [
+                    device,
+                    facts.stx_ino,
+                    time.tv_sec.cast_unsigned(),
+                    time.tv_nsec.into(),
+                    facts.stx_mode.into(),
+                ]
+            });
+        Sight { path, identity }
+    }
+}
+
+/// What [`view`] with the same arguments would look at now.
+pub(crate) fn sights(reads: &[PathBuf], sockets: &[PathBuf], hidden: &Hidden) -> Vec<Sight> {
+    let links = BASE.iter().chain(&LINKS).map(PathBuf::from);
+    let real = SECRETS.iter().map(PathBuf::from).chain(host_keys());
+    let real = real.chain([reads, sockets, &hidden.paths].into_iter().flatten().cloned());
+    links
+        .map(|path| Sight::of(path, AtFlags::SYMLINK_NOFOLLOW))
+        .chain(real.map(|path| Sight::of(path, AtFlags::empty())))
+        .collect()
 }
 
 #[derive(Default)]
@@ -158,8 +200,7 @@ impl Draft {
         if self.is_bound(&opened.path) || opened.path == Path::new("/") {
             return;
         }
-        let kind = rustix::fs::FileType::from_raw_mode(opened.stat.st_mode);
-        if kind == rustix::fs::FileType::Directory {
+        if FileType::from_raw_mode(opened.stat.st_mode) == FileType::Directory {
             self.tree(&opened.path);
         } else if let Ok(relative) = opened.path.strip_prefix("/") {
             let relative = relative.to_owned();

@@ -124,7 +124,7 @@ pub fn run(config: Config) -> Result<(), BrokerError> {
         .name("accept".into())
         .spawn(move || accept(&accepting))
         .map_err(BrokerError::Io)?;
-    wait_for(&signals);
+    wait_for(&signals, || broker.executor.sweep());
     broker.audit.close().map_err(BrokerError::Audit)?;
     Ok(())
 }
@@ -241,18 +241,18 @@ fn block_end_signals() -> Result<libc::sigset_t, BrokerError> {
     if failed == 0 { Ok(set) } else { Err(BrokerError::Io(io::Error::from_raw_os_error(failed))) }
 }
 
-/// Waits for the signal that ends the broker, and gives it.
-fn wait_for(signals: &libc::sigset_t) -> libc::c_int {
+/// Waits for the signal that ends the broker, and gives it. `idle` is called now and then meanwhile.
+fn wait_for(signals: &libc::sigset_t, idle: impl Fn()) -> libc::c_int {
+    let pause = libc::timespec { tv_sec: 30, tv_nsec: 0 };
     loop {
-        let mut signal = 0;
-        // SAFETY: valid pointers; it returns when one of the blocked signals is pending.
-        unsafe { libc::sigwait(signals, &raw mut signal) };
-        if signal != libc::SIGHUP {
-            return signal;
+        // SAFETY: valid pointers; it returns when one of the blocked signals is pending, or after the pause.
+        match unsafe { libc::sigtimedwait(signals, std::ptr::null_mut(), &raw const pause) } {
+            -1 => idle(),
+            libc::SIGHUP => eprintln!(
+                "doorward: broker: hang-up ignored: a later version reloads the policy; until then, restart the services"
+            ),
+            signal => return signal,
         }
-        eprintln!(
-            "doorward: broker: hang-up ignored: a later version reloads the policy; until then, restart the services"
-        );
     }
 }
 
@@ -268,6 +268,6 @@ mod tests {
             assert_eq!(unsafe { libc::pthread_kill(libc::pthread_self(), signal) }, 0);
         }
         // The lower number is taken first.
-        assert_eq!(wait_for(&signals), libc::SIGTERM);
+        assert_eq!(wait_for(&signals, || ()), libc::SIGTERM);
     }
 }

@@ -22,7 +22,8 @@ pub(crate) struct Child {
     pub(crate) pidfd: OwnedFd,
     /// The number of init, which is also the process group.
     pub(crate) pid: i32,
-    /// Four bytes of wait status when the command has ended; its end without them when init was killed.
+    /// Four bytes of wait status when the command has ended and, but without namespaces, nothing else of it
+    /// is left; its end without them when init was killed.
     pub(crate) status: OwnedFd,
     /// How it is shut in, and so how it is ended.
     pub(crate) isolation: Isolation,
@@ -64,11 +65,8 @@ pub(crate) fn spawn(plan: &mut Plan) -> Result<Child, SpawnError> {
     let child = Child { pidfd, pid, status, isolation: plan.isolation };
     drop((errors, status_end));
     let started = restored.map_err(at(Step::BlockSignals)).and_then(|()| hear(&heard));
-    if let Err(error) = started {
-        crate::supervise::destroy(&child);
-        return Err(error);
-    }
-    Ok(child)
+    // A child that did not come to exec is ended by being dropped.
+    started.map(|()| child)
 }
 
 /// The tests' hooks for the steps of the parent.
@@ -134,15 +132,18 @@ fn set_signals(mask: u64) -> Sys<()> {
     call!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, none, size_of::<u64>()).map(drop)
 }
 
-/// `CLONE_PIDFD`, `CLONE_INTO_CGROUP` and the namespaces, as `clone3` takes them (`linux/sched.h`).
+/// `CLONE_PIDFD`, `CLONE_CLEAR_SIGHAND`, `CLONE_INTO_CGROUP` and the namespaces, as `clone3` takes them (`linux/sched.h`).
 const PIDFD: u64 = 0x1000;
+const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const INTO_CGROUP: u64 = 0x2_0000_0000;
-const NAMESPACES: u64 = 0x0002_0000 | 0x0400_0000 | 0x0800_0000 | 0x2000_0000;
+/// UTS, IPC, PID.
+const NAMESPACES: u64 = 0x0400_0000 | 0x0800_0000 | 0x2000_0000;
+const NEW_MOUNTS: u64 = 0x0002_0000;
 const NEW_NETWORK: u64 = 0x4000_0000;
 const NEW_USER: u64 = 0x1000_0000;
 
 fn clone(plan: &Plan, ends: Ends) -> Sys<(i32, OwnedFd)> {
-    let mut flags = PIDFD;
+    let mut flags = PIDFD | CLEAR_SIGHAND;
     if plan.isolation != Isolation::Bare {
         flags |= NAMESPACES;
         if plan.network == Network::None {
@@ -150,7 +151,8 @@ fn clone(plan: &Plan, ends: Ends) -> Sys<(i32, OwnedFd)> {
         }
     }
     if plan.isolation == Isolation::UserNamespace {
-        flags |= NEW_USER;
+        // With root the prepared namespace is joined instead.
+        flags |= NEW_USER | NEW_MOUNTS;
     }
     let mut cgroup = 0;
     if let Some(folder) = &plan.cgroup {

@@ -37,36 +37,38 @@ impl Cancel {
     }
 }
 
-/// Waits until nothing of the command is left, ending it at the deadline or when `cancel` fires.
+/// Waits until nothing of the command runs any more, ending it at the deadline or when `cancel` fires. What
+/// remains, the end of an init without anything in its namespaces, is waited for when `child` is dropped.
 pub(crate) fn wait(child: &Child, deadline: Duration, cancel: &Cancel) -> End {
     let cut = match watch(child, Some(deadline), Some(cancel)) {
-        Woken::Gone => None,
+        Woken::Told => None,
         Woken::Time => Some(End::Deadline),
         Woken::Cancelled => Some(End::Cancelled { why: cancel.why() }),
     };
     if cut.is_some() {
         signal(child, Signal::TERM);
-        if watch(child, Some(GRACE), None) != Woken::Gone {
+        if watch(child, Some(GRACE), None) != Woken::Told {
             signal(child, Signal::KILL);
         }
     }
     let status = gather(child);
-    match (cut, status) {
-        (Some(end), _) => end,
-        (None, Some(end)) => end,
-        (None, None) => End::Signaled { signal: 9 },
-    }
+    cut.or(status).unwrap_or(End::Signaled { signal: 9 })
 }
 
-/// Kills a child that did not come to exec, and waits for it.
-pub(crate) fn destroy(child: &Child) {
-    signal(child, Signal::KILL);
-    gather(child);
+impl Drop for Child {
+    /// Kills what has not ended, and leaves no zombie.
+    fn drop(&mut self) {
+        signal(self, Signal::KILL);
+        // Also when it had not come to make its process group.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        self.await_init(WaitIdOptions::EXITED);
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Woken {
-    Gone,
+    /// Init has told the status, or has ended without.
+    Told,
     Time,
     Cancelled,
 }
@@ -76,7 +78,7 @@ fn watch(child: &Child, within: Option<Duration>, cancel: Option<&Cancel>) -> Wo
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let left = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut fds = vec![PollFd::new(&child.pidfd, PollFlags::IN)];
+        let mut fds = vec![PollFd::new(&child.status, PollFlags::IN)];
         fds.extend(cancel.map(|cancel| PollFd::new(&cancel.event, PollFlags::IN)));
         match rustix::event::poll(&mut fds, left.as_ref()) {
             Ok(0) => return Woken::Time,
@@ -87,7 +89,7 @@ fn watch(child: &Child, within: Option<Duration>, cancel: Option<&Cancel>) -> Wo
         }
         let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
         if ready.next() == Some(true) {
-            return Woken::Gone;
+            return Woken::Told;
         }
         return Woken::Cancelled;
     }
@@ -105,27 +107,27 @@ fn signal(child: &Child, signal: Signal) {
     let _ = rustix::process::pidfd_send_signal(&child.pidfd, signal);
 }
 
-/// Waits for init's end, takes the command's status, and leaves nothing.
+/// Takes the command's status, once nothing of it runs any more.
 fn gather(child: &Child) -> Option<End> {
-    while matches!(
-        rustix::process::waitid(
-            WaitId::PidFd(child.pidfd.as_fd()),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT
-        ),
-        Err(rustix::io::Errno::INTR)
-    ) {}
+    let mut bytes = [0; 4];
+    let told = matches!(rustix::io::read(&child.status, &mut bytes), Ok(4));
     if child.isolation == Isolation::Bare {
+        child.await_init(WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
         // The group's number cannot be taken while init is not reaped.
         signal(child, Signal::KILL);
+    } else if !told {
+        // Init tells when all others are gone; without a word of it the kernel ends them with it.
+        child.await_init(WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
     }
-    while matches!(
-        rustix::process::waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED),
-        Err(rustix::io::Errno::INTR)
-    ) {}
-    let mut bytes = [0; 4];
-    match rustix::io::read(&child.status, &mut bytes) {
-        Ok(4) => Some(decode(i32::from_ne_bytes(bytes))),
-        _ => None,
+    told.then(|| decode(i32::from_ne_bytes(bytes)))
+}
+
+impl Child {
+    fn await_init(&self, options: WaitIdOptions) {
+        while matches!(
+            rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options),
+            Err(rustix::io::Errno::INTR)
+        ) {}
     }
 }
 

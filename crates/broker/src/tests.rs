@@ -1,6 +1,7 @@
 //! Tests that run real programs in the real sandbox. They need root.
 
 mod order;
+mod roomed;
 mod rootless;
 mod sandboxed;
 mod serviced;

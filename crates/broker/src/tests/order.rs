@@ -32,7 +32,7 @@ fn each_steps_failure_stops_before_exec_and_is_reported() {
     }
 }
 
-/// Prints where a run's time goes; `cargo test --release -- --ignored --nocapture cost`.
+/// Prints where a run's time goes (medians); `cargo test --release -- --ignored --nocapture cost`.
 #[test]
 #[ignore = "a measurement"]
 fn the_cost_of_a_run_by_step() {
@@ -40,39 +40,41 @@ fn the_cost_of_a_run_by_step() {
         return;
     }
     let house = house();
-    const RUNS: usize = 200;
-    let mut spent = [0_u64; 20];
-    let mut whole = Vec::new();
+    const RUNS: usize = 300;
+    let middle = |samples: &mut Vec<u64>| {
+        samples.sort_unstable();
+        samples.get(samples.len() / 2).map_or(0, |nanos| nanos / 1000)
+    };
+    let mut spent = vec![Vec::new(); 20];
     for _ in 0..RUNS {
-        let began = std::time::Instant::now();
         let (steps, end, _) = house.traced(None, &["true"]);
-        whole.push(began.elapsed());
         assert_eq!(end, Ok(End::Exited { code: 0 }));
         for pair in steps.windows(2) {
-            spent[usize::from(pair[0].0)] += pair[1].1 - pair[0].1;
+            spent[usize::from(pair[0].0)].push(pair[1].1 - pair[0].1);
         }
     }
     for (step, number, _) in Step::ALL {
-        println!("{step}: {} us", spent[usize::from(number)] / 200_000);
+        println!("{step}: {} us", middle(&mut spent[usize::from(number)]));
     }
-    whole.sort();
-    let mut parts = [std::time::Duration::ZERO; 3];
+    let mut parts = [const { Vec::new() }; 5];
     for _ in 0..RUNS {
-        let began = std::time::Instant::now();
+        let mut times = vec![std::time::Instant::now()];
         let (mut plan, _out, _err) = house.plan(&how(), &["true"]);
-        let planned = began.elapsed();
+        times.push(std::time::Instant::now());
         let child = spawn::spawn(&mut plan).unwrap();
-        let started = began.elapsed();
+        times.push(std::time::Instant::now());
         supervise::wait(&child, std::time::Duration::from_secs(30), &Cancel::new().unwrap());
-        for (part, spent) in parts.iter_mut().zip([planned, started - planned, began.elapsed() - started]) {
-            *part += spent;
+        times.push(std::time::Instant::now());
+        drop((plan, child));
+        times.push(std::time::Instant::now());
+        for (part, pair) in parts.iter_mut().zip(times.windows(2)) {
+            part.push(u64::try_from((pair[1] - pair[0]).as_nanos()).unwrap());
         }
+        parts[4].push(u64::try_from((times[3] - times[0]).as_nanos()).unwrap());
     }
-    let [plan, spawn, wait] = parts.map(|part| part / 200);
-    println!("plan {plan:?}, spawn until exec {spawn:?}, exec to reaped {wait:?}");
-    println!(
-        "whole run of `true`, plan to reaped: p50 {:?} p99 {:?}",
-        whole[RUNS / 2],
-        whole[RUNS * 99 / 100]
-    );
+    for (what, part) in
+        ["plan", "spawn until exec", "exec to end", "after the end", "plan to end"].iter().zip(&mut parts)
+    {
+        println!("{what}: {} us", middle(part));
+    }
 }

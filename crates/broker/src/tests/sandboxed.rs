@@ -244,6 +244,29 @@ fn nothing_outlives_the_commands_own_end() {
     assert!(!alive(&marker), "a process of the command is left");
 }
 
+#[test]
+fn of_many_left_behind_none_is_alive_when_the_end_is_told() {
+    if !root() {
+        return;
+    }
+    let marker = format!("88{}", std::process::id());
+    let house = house();
+    let script = format!(
+        "for i in 1 2 3 4 5 6 7 8; do (trap '' TERM; setsid sh -c 'sleep {marker} & sleep {marker}' >/dev/null 2>&1 &); done; exit 3"
+    );
+    for _ in 0..10 {
+        let (mut plan, out, _err) = house.plan(&how(), &["sh", "-c", &script]);
+        let child = crate::spawn::spawn(&mut plan).unwrap();
+        drop((plan, out));
+        let cancel = crate::supervise::Cancel::new().unwrap();
+        let end = crate::supervise::wait(&child, Duration::from_secs(30), &cancel);
+        // Before init itself is waited for.
+        assert!(!alive(&marker), "a process of the command is left");
+        assert_eq!(end, End::Exited { code: 3 });
+        drop(child);
+    }
+}
+
 fn alive(marker: &str) -> bool {
     let own = std::process::id().to_string();
     std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
