@@ -180,9 +180,12 @@ impl Peer {
             message @ ToBroker::Intent { .. } => self.intend(message),
             ToBroker::Outcome { request, status, millis, bytes, truncated, error } => {
                 let how = if error.is_some() { "failed" } else { "answered" }.to_owned();
+                // A line ends with an exit code, an Engine API request with an HTTP status.
+                let (exit, status) = if gateway { (Some(status), None) } else { (None, Some(status)) };
                 let outcome = Outcome {
                     how,
-                    status: Some(status),
+                    exit,
+                    status,
                     millis,
                     bytes,
                     truncated,
