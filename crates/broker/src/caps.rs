@@ -1,5 +1,7 @@
 //! Linux capabilities by name, and the raw calls that set them (`capabilities(7)`).
 
+use crate::sys::prctl;
+use doorward_policy::Policy;
 use std::io;
 
 /// Every capability that Linux has, in the kernel's order: the position is the number
@@ -66,6 +68,13 @@ impl CapSet {
         Ok(CapSet(set))
     }
 
+    /// All that any rule of the policy grants and this kernel may know.
+    pub(crate) fn granted(policy: &Policy) -> CapSet {
+        let rules = policy.roles.values().flat_map(|role| &role.commands);
+        let sets = rules.filter_map(|rule| CapSet::of(&rule.how.caps).ok());
+        CapSet(sets.fold(0, |all, set| all | set.0))
+    }
+
     pub(crate) fn has(self, number: u32) -> bool {
         1_u64.checked_shl(number).is_some_and(|bit| self.0 & bit != 0)
     }
@@ -114,6 +123,24 @@ pub(crate) fn get() -> Result<(CapSet, CapSet), i32> {
     let [low, high] = data;
     let join = |low: u32, high: u32| CapSet(u64::from(low) | (u64::from(high) << 32));
     Ok((join(low.permitted, high.permitted), join(low.effective, high.effective)))
+}
+
+/// Drops from the calling thread's bounding set, and so from that of its later children, what `keep` has not.
+pub(crate) fn bound(keep: CapSet) -> Result<(), i32> {
+    for number in 0..64_u32 {
+        if keep.has(number) {
+            continue;
+        }
+        // To ask costs less than to drop what is not there.
+        match prctl(libc::PR_CAPBSET_READ, u64::from(number), 0) {
+            Ok(0) => {}
+            Ok(_) => drop(prctl(libc::PR_CAPBSET_DROP, u64::from(number), 0)?),
+            // Beyond the last capability of this kernel.
+            Err(libc::EINVAL) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Gives up every capability of the calling thread and checks that none is left.

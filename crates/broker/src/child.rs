@@ -62,7 +62,7 @@ fn command(plan: &Plan) -> ! {
         sys::close(slot::STATUS);
         sys::close_range(slot::FIRST_FREE, u32::MAX)
     });
-    step(plan, Step::BoundingSet, || bounding(plan, plan.caps));
+    step(plan, Step::BoundingSet, || bounding(plan));
     step(plan, Step::Identity, || identity(plan));
     step(plan, Step::Capabilities, || capabilities(plan));
     step(plan, Step::NoNewPrivs, || prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop));
@@ -172,24 +172,8 @@ fn fork(plan: &Plan) -> Sys<i32> {
     if pid == -1 { Err(sys::errno()) } else { Ok(pid) }
 }
 
-fn bounding(plan: &Plan, keep: CapSet) -> Sys<()> {
-    if plan.isolation == Isolation::Bare {
-        return Ok(());
-    }
-    for number in 0..64_u32 {
-        if keep.has(number) {
-            continue;
-        }
-        // To ask costs less than to drop what is not there.
-        match prctl(libc::PR_CAPBSET_READ, u64::from(number), 0) {
-            Ok(0) => {}
-            Ok(_) => drop(prctl(libc::PR_CAPBSET_DROP, u64::from(number), 0)?),
-            // Beyond the last capability of this kernel.
-            Err(libc::EINVAL) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+fn bounding(plan: &Plan) -> Sys<()> {
+    if plan.isolation == Isolation::Bare { Ok(()) } else { caps::bound(plan.caps) }
 }
 
 fn identity(plan: &Plan) -> Sys<()> {

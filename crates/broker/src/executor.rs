@@ -9,11 +9,12 @@ use crate::rooms::Rooms;
 use crate::sandbox::Hidden;
 use crate::{spawn, supervise};
 use doorward_policy::{How, Identity, Network, SEARCH_PATH, Worker};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What stays the same from command to command.
 #[derive(Debug)]
@@ -21,7 +22,14 @@ pub(crate) struct Executor {
     pub(crate) isolation: Isolation,
     landlock: u32,
     rooms: Rooms,
+    accounts: Mutex<HashMap<Who, (Instant, Ids)>>,
 }
+
+/// As whom: a worker's spawn uid, and what the rule says.
+type Who = (u32, Identity, Vec<String>);
+
+/// Longest use of what the account databases said: asking them takes longer than to start a command.
+const ACCOUNTS_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Why no plan can be made; for the worker, so without facts of the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +54,7 @@ impl Executor {
             isolation: Isolation::Bare,
             landlock: landlock::version(),
             rooms: Rooms::new(mountpoint, hidden),
+            accounts: Mutex::default(),
         };
         for way in ways {
             executor.isolation = *way;
@@ -144,22 +153,37 @@ impl Executor {
         if self.isolation != Isolation::Full && !rustix::process::geteuid().is_root() {
             return own_identity(how);
         }
-        let groups = how
-            .groups
-            .iter()
-            .map(|name| {
-                accounts::group_by_name(name)
-                    .ok_or_else(|| PrepareError::Unavailable(format!("this host has no group `{name}`")))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let (uid, gid) = match &how.identity {
-            Identity::Worker => (worker.spawn_uid, spawn_gid(worker)),
-            Identity::Root => (0, 0),
-            Identity::User(name) => accounts::ids_of(name)
-                .ok_or_else(|| PrepareError::Unavailable(format!("this host has no account `{name}`")))?,
-        };
-        Ok((Ids { uid, gid, groups }, "/nonexistent".to_owned()))
+        let who = (worker.spawn_uid, how.identity.clone(), how.groups.clone());
+        let mut known = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, ids)) = known.get(&who).filter(|(asked, _)| asked.elapsed() < ACCOUNTS_LIFETIME) {
+            return Ok((ids.clone(), HOME.to_owned()));
+        }
+        drop(known);
+        let ids = ask(worker, how)?;
+        known = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(who, (Instant::now(), ids.clone()));
+        Ok((ids, HOME.to_owned()))
     }
+}
+
+/// No home is in any view.
+const HOME: &str = "/nonexistent";
+
+/// What the account databases say now.
+fn ask(worker: &Worker, how: &How) -> Result<Ids, PrepareError> {
+    let missing =
+        |what: &str, name: &str| PrepareError::Unavailable(format!("this host has no {what} `{name}`"));
+    let groups = how
+        .groups
+        .iter()
+        .map(|name| accounts::group_by_name(name).ok_or_else(|| missing("group", name)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (uid, gid) = match &how.identity {
+        Identity::Worker => (worker.spawn_uid, spawn_gid(worker)),
+        Identity::Root => (0, 0),
+        Identity::User(name) => accounts::ids_of(name).ok_or_else(|| missing("account", name))?,
+    };
+    Ok(Ids { uid, gid, groups })
 }
 
 /// The primary group of a worker's commands: the spawn account's, else the number of the spawn uid.
@@ -176,7 +200,7 @@ fn own_identity(how: &How) -> Result<(Ids, String), PrepareError> {
         ));
     }
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    Ok((Ids { uid, gid, groups: Vec::new() }, "/nonexistent".to_owned()))
+    Ok((Ids { uid, gid, groups: Vec::new() }, HOME.to_owned()))
 }
 
 /// How the docker CLI runs: nothing but the worker's own socket.

@@ -1,5 +1,6 @@
 //! Start, serve, stop.
 
+use crate::caps::{self, CapSet};
 use crate::chain::ChainFault;
 use crate::command::Commands;
 use crate::executor::Executor;
@@ -213,7 +214,15 @@ fn in_force(policy: &Policy) -> Entry {
     }
 }
 
+/// Serves every connection, for ever, in threads of its own.
 pub(crate) fn accept(broker: &Arc<Broker>) {
+    // The threads that start commands come from this one: what no rule grants, none can pass on. Each
+    // command drops the rest. Without root there is nothing to pass on, and no right to drop.
+    let bound = || caps::bound(CapSet::granted(&broker.policy));
+    if let Some(Err(error)) = (!broker.identities.rootless).then(bound) {
+        let error = io::Error::from_raw_os_error(error);
+        eprintln!("doorward: broker: the bounding set stays as it is: {error}");
+    }
     loop {
         let Ok((socket, _)) = broker.listeners.broker.accept() else {
             // Out of descriptors: wait for some to come back rather than spin.

@@ -161,7 +161,7 @@ pub struct How {
 }
 
 /// `as`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// The worker's spawn uid.
     Worker,

@@ -29,7 +29,12 @@ run = "sleep {seconds:0..1000}"
 [[role.look.command]]
 run = "cat"
 [[role.look.command]]
+run = "grep Cap /proc/self/status"
+caps = ["net_admin", "dac_read_search"]
+[[role.look.command]]
 run = "no-such-program-here"
+[[role.look.command]]
+run = "grep CapBnd /proc/self/status"
 [role.look.docker]
 verbs = ["version"]
 [role.look.docker.run]
@@ -212,6 +217,27 @@ fn an_allowed_line_is_recorded_run_and_its_outcome_completed() {
         assert!(outcome.contains(part), "{part} is not in {outcome}");
     }
     assert!(!log.contains("hunter7"), "a secret is in the log");
+}
+
+#[test]
+fn a_rule_gets_its_capabilities_and_the_next_one_none_of_them() {
+    if !root() {
+        return;
+    }
+    let house = house();
+    let mut peer = house.gateway();
+    let (_, mut out, _err) = peer.run(&["grep", "Cap", "/proc/self/status"]);
+    peer.started();
+    let mut text = String::new();
+    out.read_to_string(&mut text).unwrap();
+    assert_eq!(peer.end(), End::Exited { code: 0 });
+    let sets: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert_eq!(sets, ["0000000000001004"; 5], "{text}");
+    let (_, mut out, _err) = peer.run(&["grep", "CapBnd", "/proc/self/status"]);
+    peer.started();
+    text.clear();
+    out.read_to_string(&mut text).unwrap();
+    assert_eq!((text.as_str(), peer.end()), ("CapBnd:\t0000000000000000\n", End::Exited { code: 0 }));
 }
 
 #[test]
