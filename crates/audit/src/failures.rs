@@ -1,6 +1,6 @@
 //! Tests: what happens when the disk says no at a moment that only a made-up failure hits.
 
-use crate::writer::Faults;
+use crate::faults::Faults;
 use crate::{AuditError, Entry, Kind, Options, Reader, Record, Wanted, Writer, verify};
 use std::path::Path;
 use std::sync::atomic::Ordering;

@@ -7,11 +7,14 @@
 
 mod chain;
 mod clock;
+mod error;
 #[cfg(test)]
 mod failures;
+mod faults;
 mod json;
 mod lines;
 mod log;
+mod options;
 mod reader;
 mod record;
 mod segment;
@@ -19,9 +22,11 @@ mod text;
 mod verify;
 mod writer;
 
+pub use error::AuditError;
+pub use options::{Checkpointer, Options, Tip};
 pub use reader::{Follow, ReadError, Reader, Shown, Wanted};
 pub use record::{Entry, Http, Kind, Outcome, Record, VERSION, Verdict};
 pub use segment::Opened;
 pub use text::render;
 pub use verify::{Fault, FaultKind, Verified, verify, verify_against};
-pub use writer::{AuditError, Checkpointer, Options, Status, Tip, Writer};
+pub use writer::{Status, Writer};

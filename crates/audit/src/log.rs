@@ -3,10 +3,12 @@
 
 use crate::chain::{End, MAX_LINE, extend};
 use crate::clock::Clock;
+use crate::error::AuditError;
+use crate::faults::Faults;
 use crate::json::encode;
+use crate::options::{Checkpointer, Options, Tip};
 use crate::record::{Entry, Kind};
 use crate::segment::{self, Place, Segment};
-use crate::writer::{AuditError, Checkpointer, Faults, Options, Tip};
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, Write};

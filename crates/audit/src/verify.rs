@@ -2,9 +2,9 @@
 
 use crate::chain::{BEGINNING, End, Hash, frame};
 use crate::lines::{Lines, Piece};
+use crate::options::Tip;
 use crate::record::Record;
 use crate::segment::{list, open_read};
-use crate::writer::Tip;
 use std::path::Path;
 
 /// A log whose chain holds from the first record to the last.

@@ -1,13 +1,16 @@
 //! Appending: one thread writes, many ask.
 
+use crate::error::AuditError;
+use crate::faults::Faults;
 use crate::log::{Item, Log, body};
+use crate::options::Options;
 use crate::record::{Entry, Kind};
 use crate::segment::{self, Opened};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,83 +20,6 @@ use std::time::Duration;
 const BATCH: usize = 1024;
 /// How long records that nobody waits for may stay unsynced.
 const IDLE_SYNC: Duration = Duration::from_secs(1);
-
-/// Why nothing was recorded. Whoever gets one does not act: `audit_unavailable`.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AuditError {
-    /// The folder cannot be used.
-    #[error("audit folder {}: {source}", path.display())]
-    Folder {
-        /// The folder, or the file in it.
-        path: PathBuf,
-        /// The system's error.
-        source: Arc<io::Error>,
-    },
-    /// The folder can be written by more than its owner.
-    #[error("audit folder {}: writable by group or others (mode {mode:o}); make it 0700", path.display())]
-    Exposed {
-        /// The folder.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Another process writes this log.
-    #[error("audit folder {}: in use by another writer", path.display())]
-    Locked {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The system refused a write; the log tries again with the next entry.
-    #[error("audit log cannot be written ({at}: {source})")]
-    Write {
-        /// What failed: `write`, `fdatasync`, `truncate`, `new segment`, `gap record`.
-        at: &'static str,
-        /// The system's error.
-        source: Arc<io::Error>,
-    },
-    /// More entries wait than the queue holds.
-    #[error("audit log is too busy")]
-    Busy,
-    /// The writer is closed.
-    #[error("audit log is closed")]
-    Closed,
-    /// The entry cannot be a record.
-    #[error("audit entry: {0}")]
-    Entry(String),
-}
-
-/// How a log is written.
-#[derive(Debug)]
-pub struct Options {
-    /// Size in bytes from which a segment is followed by a new one. Default 64 MiB.
-    pub segment_bytes: u64,
-    /// Entries that may wait. Default 8192.
-    pub queue: usize,
-    /// Asked after every batch for a `checkpoint` record. Default: none.
-    pub checkpointer: Option<Box<dyn Checkpointer>>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { segment_bytes: 64 << 20, queue: 8192, checkpointer: None }
-    }
-}
-
-/// Where the chain stands: what a checkpoint states, and what an anchor kept elsewhere remembers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tip {
-    /// Number of the last record.
-    pub seq: u64,
-    /// Lower-case hex SHA-256 of its line.
-    pub hash: String,
-}
-
-/// Decides when the chain gets a `checkpoint` record and what it says.
-pub trait Checkpointer: Send + std::fmt::Debug {
-    /// Called by the writing thread when everything up to `tip` is written. `Some` becomes the `detail` of a
-    /// durable `checkpoint` record.
-    fn after(&mut self, tip: &Tip) -> Option<serde_json::Value>;
-}
 
 /// How the log is doing, for `doorward status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -385,32 +311,5 @@ impl Thread {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.syncs = self.log.syncs;
         status.failed = self.log.failed();
-    }
-}
-
-/// Failures on demand, for this crate's tests.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Faults {
-    #[cfg(test)]
-    pub(crate) write: Arc<std::sync::atomic::AtomicBool>,
-    #[cfg(test)]
-    pub(crate) sync: Arc<std::sync::atomic::AtomicBool>,
-}
-
-impl Faults {
-    pub(crate) fn before_write(&self) -> io::Result<()> {
-        #[cfg(test)]
-        if self.write.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        Ok(())
-    }
-
-    pub(crate) fn before_sync(&self) -> io::Result<()> {
-        #[cfg(test)]
-        if self.sync.load(Ordering::SeqCst) {
-            return Err(io::Error::from_raw_os_error(5));
-        }
-        Ok(())
     }
 }
