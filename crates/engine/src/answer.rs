@@ -1,8 +1,9 @@
 //! What a worker sees of the engine's answer.
 
-use crate::create::{image_names, without_values};
+use crate::image::image_names;
 use crate::image_name::ImageName;
 use crate::objects::{self, Standing, roles};
+use crate::redact::{redacted, without_values};
 use crate::rules::IMAGE;
 use crate::system;
 use doorward_policy::{DockerRole, Policy, Reason, Refusal, Verb};
@@ -232,14 +233,14 @@ impl Seen<'_> {
     fn redact_words(&self, config: &mut Map<String, Value>) {
         for name in ["Cmd", "Entrypoint", "Healthcheck"] {
             if let Some(value) = config.get(name) {
-                config.insert(name.into(), crate::create::redacted(value, self.policy));
+                config.insert(name.into(), redacted(value, self.policy));
             }
         }
     }
 
     fn hide_foreign(&self, map: &mut Map<String, Value>) {
         if let Some(args) = map.get("Args") {
-            map.insert("Args".into(), crate::create::redacted(args, self.policy));
+            map.insert("Args".into(), redacted(args, self.policy));
         }
         if let Some(host) = map.get_mut("HostConfig").and_then(Value::as_object_mut) {
             for name in

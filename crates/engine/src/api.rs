@@ -1,6 +1,5 @@
 //! What the proxy and `explain` see of this room.
 
-use doorward_policy::Refusal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,56 +91,4 @@ pub struct Facts {
     pub found: BTreeMap<Lookup, Option<Value>>,
     /// Exec ids that this worker created through this proxy.
     pub execs: BTreeSet<String>,
-}
-
-/// What is to be sent in answer to a request.
-#[derive(Debug)]
-#[must_use]
-pub enum Decision {
-    /// Send this to the engine.
-    Forward(Box<crate::Approved>),
-    /// Answer this without the engine, in the engine's own words: objects that are absent or foreign.
-    Answer {
-        /// HTTP status.
-        status: u16,
-        /// JSON body.
-        body: Value,
-    },
-    /// Refused; [`http_status`] and [`refusal_body`] say how a client is told.
-    Refuse(Refusal),
-}
-
-/// HTTP status for a refusal: what makes the docker CLI print the message and stop.
-pub fn http_status(refusal: &Refusal) -> u16 {
-    use doorward_policy::Reason;
-    match refusal.reason {
-        Reason::BadRequest | Reason::BadEncoding | Reason::UnknownField => 400,
-        Reason::TooLarge => 413,
-        Reason::RateLimited => 429,
-        Reason::PolicyChanged | Reason::QuotaReached => 409,
-        Reason::AuditUnavailable
-        | Reason::BrokerUnavailable
-        | Reason::EngineUnavailable
-        | Reason::Unavailable
-        | Reason::GatewayUnavailable => 503,
-        Reason::Internal | Reason::EngineMismatch => 500,
-        Reason::NotYet => 501,
-        _ => 403,
-    }
-}
-
-/// `{"message": "doorward: refused (code): …", "doorward": {verdict, rule, reason, message, nearest, path}}`:
-/// clients print `message`, programs read the rest.
-pub fn refusal_body(refusal: &Refusal) -> Value {
-    serde_json::json!({
-        "message": format!("doorward: {refusal}"),
-        "doorward": {
-            "verdict": "deny",
-            "rule": refusal.rule,
-            "reason": refusal.reason.code(),
-            "message": refusal.message,
-            "nearest": refusal.nearest,
-            "path": refusal.path,
-        }
-    })
 }

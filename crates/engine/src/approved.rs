@@ -1,5 +1,6 @@
 //! What a judgement lets through.
 
+use crate::redact::redacted;
 use crate::{Answer, Effect, Expected, Request, Shape, Travel};
 use doorward_policy::Policy;
 use serde_json::{Value, json};
@@ -39,7 +40,7 @@ pub struct Approved {
 /// An approval by an endpoint's row alone; what the row does not say is filled in by who judges.
 pub(crate) fn approve(request: &Request, policy: &Policy, rule: &str, verb: &'static str) -> Approved {
     let endpoint = request.endpoint();
-    let query = crate::create::redacted(&request.call.query.record(), policy);
+    let query = redacted(&request.call.query.record(), policy);
     let mut headers = Vec::new();
     if request.call.upgrade {
         headers.push(("Connection", "Upgrade".to_owned()));

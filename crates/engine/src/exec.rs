@@ -1,10 +1,10 @@
 //! Commands in containers, by the role's exec table.
 
 use crate::approved::approve;
-use crate::create::{redacted, with_body};
+use crate::create::with_body;
 use crate::fields::{EXEC_CREATE, EXEC_START};
-use crate::judge::{absent, forward, labels};
-use crate::objects::{self, Standing, is_full_id, plain_name};
+use crate::objects::{self, Standing, is_full_id, labels, plain_name};
+use crate::redact::redacted;
 use crate::rules::{Mode, OWNER, Wish};
 use crate::{Act, Answer, Decision, Facts, Lookup, Request, Shape, walk};
 use doorward_policy::{DockerRole, ExecRule, Policy, Reason, Refusal};
@@ -15,7 +15,7 @@ pub(crate) fn create(request: &Request, facts: &Facts, policy: &Policy, worker: 
     let name = request.named();
     let container = facts.found.get(&Lookup::Container(name.to_owned())).and_then(Option::as_ref);
     let Some(container) = container.filter(|container| visible(container, policy, worker)) else {
-        return absent("container", name);
+        return Decision::absent("container", name);
     };
     match create_in(container, request, facts, policy, worker) {
         Ok(decision) => decision,
@@ -45,7 +45,7 @@ fn create_in(
     approved.operation =
         json!({"op": "exec create", "on": plain_name(container), "body": redacted(&made, policy)});
     approved.answer = Answer::pass().said(&made);
-    Ok(forward(with_body(approved, &made)))
+    Ok(Decision::forward(with_body(approved, &made)))
 }
 
 /// `POST /exec/{id}/start`, `resize`, `GET /exec/{id}/json`: only what this worker made through this proxy,
@@ -54,12 +54,12 @@ pub(crate) fn existing(request: &Request, facts: &Facts, policy: &Policy, worker
     let id = request.named();
     let exec = facts.found.get(&Lookup::Exec(id.to_owned())).and_then(Option::as_ref);
     let Some(exec) = exec.filter(|_| facts.execs.contains(id) && is_full_id(id)) else {
-        return absent("exec", id);
+        return Decision::absent("exec", id);
     };
     let inside = exec.get("ContainerID").and_then(Value::as_str).unwrap_or_default();
     let container = facts.found.get(&Lookup::Container(inside.to_owned())).and_then(Option::as_ref);
     let Some(container) = container.filter(|container| visible(container, policy, worker)) else {
-        return absent("exec", id);
+        return Decision::absent("exec", id);
     };
     match existing_in(id, exec, container, request, policy, worker) {
         Ok(decision) => decision,
@@ -115,7 +115,7 @@ fn existing_in(
         }
         _ => {}
     }
-    Ok(forward(approved))
+    Ok(Decision::forward(approved))
 }
 
 /// The exec rule that allows a command, and the role that it stands in.

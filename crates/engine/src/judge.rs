@@ -1,10 +1,9 @@
 //! Request × facts × policy → decision.
 
 use crate::approved::approve;
-use crate::create::{absent_image, image_allowed};
+use crate::image::{absent_image, image_allowed, image_refused};
 use crate::image_name::ImageName;
-use crate::objects::{self, Denied, Standing, granted, is_full_id, plain_name};
-use crate::query::shown;
+use crate::objects::{self, Denied, Standing, granted, is_full_id, labels, plain_name};
 use crate::rules::Wish;
 use crate::{
     Access, Act, Answer, Approved, Decision, Effect, Facts, Lookup, Request, Shape, create, exec, present,
@@ -27,7 +26,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, worker: &str) ->
     let judged = Judged { request, facts, policy, worker };
     match request.endpoint().act {
         Act::Ping | Act::Version => judged.always(),
-        Act::Absent => absent("plugin", request.named()),
+        Act::Absent => Decision::absent("plugin", request.named()),
         Act::Info => judged.info(),
         Act::ContainerList | Act::ImageList | Act::NetworkList | Act::VolumeList => judged.list(),
         Act::ContainerCreate => create::container(request, facts, policy, worker),
@@ -73,7 +72,7 @@ impl<'a> Judged<'a> {
         if self.request.endpoint().act == Act::Version {
             approved.answer = Answer::version();
         }
-        forward(approved)
+        Decision::forward(approved)
     }
 
     fn info(&self) -> Decision {
@@ -81,7 +80,7 @@ impl<'a> Judged<'a> {
             Ok((role, verb)) => {
                 let mut approved = self.approve(&rule(role, verb), verb.words());
                 approved.answer = Answer::info(self.fact(Lookup::OwnContainers));
-                forward(approved)
+                Decision::forward(approved)
             }
             Err(denied) => refuse(denied, "info", ""),
         }
@@ -115,14 +114,14 @@ impl<'a> Judged<'a> {
             }
             _ => Answer::volumes(),
         };
-        forward(approved)
+        Decision::forward(approved)
     }
 
     /// An endpoint on one container, by its full id.
     fn container(&self) -> Decision {
         let name = self.request.named();
         let Some(found) = self.fact(Lookup::Container(name.to_owned())) else {
-            return absent("container", name);
+            return Decision::absent("container", name);
         };
         let id = found.get("Id").and_then(Value::as_str).unwrap_or_default();
         let standing = Standing::of(labels(found), self.worker);
@@ -144,7 +143,7 @@ impl<'a> Judged<'a> {
             format!("/v{}{path}{}", self.request.version(), self.request.call.query.render(&[]));
         approved.answer = Answer::pass().said_by(found);
         match self.container_act(&mut approved, role, found, standing) {
-            Ok(()) => forward(approved),
+            Ok(()) => Decision::forward(approved),
             Err(refusal) => Decision::Refuse(refusal.rule(rule(role, verb))),
         }
     }
@@ -238,7 +237,7 @@ impl<'a> Judged<'a> {
             self.request.call.query.render(&[])
         );
         approved.answer = Answer::image();
-        forward(approved)
+        Decision::forward(approved)
     }
 
     fn pull(&self) -> Decision {
@@ -255,7 +254,7 @@ impl<'a> Judged<'a> {
             let Some(name) =
                 ImageName::read(&asked).filter(|name| role.images.iter().any(|glob| name.matches(glob)))
             else {
-                closest = closest.or(Some(create::image_refused(role).path("?fromImage")));
+                closest = closest.or(Some(image_refused(role).path("?fromImage")));
                 continue;
             };
             let mut approved = self.approve(&rule(role, Verb::Pull), Verb::Pull.words());
@@ -267,7 +266,7 @@ impl<'a> Judged<'a> {
                 uri::encode(tag, "")
             );
             approved.operation = json!({"op": "image pull", "image": name.canonical()});
-            return forward(approved);
+            return Decision::forward(approved);
         }
         Decision::Refuse(
             closest.unwrap_or_else(|| Refusal::new(Reason::VerbNotAllowed, "no role grants 'pull'")),
@@ -276,7 +275,9 @@ impl<'a> Judged<'a> {
 
     fn network(&self) -> Decision {
         let name = self.request.named();
-        let Some(found) = self.fact(Lookup::Network(name.to_owned())) else { return absent("network", name) };
+        let Some(found) = self.fact(Lookup::Network(name.to_owned())) else {
+            return Decision::absent("network", name);
+        };
         let id = found.get("Id").and_then(Value::as_str).unwrap_or_default();
         let standing = Standing::of(found.get("Labels"), self.worker);
         let own_name = plain_name(found);
@@ -296,16 +297,18 @@ impl<'a> Judged<'a> {
                 if self.request.endpoint().act == Act::NetworkInspect {
                     approved.answer = Answer::network(standing == Standing::Own);
                 }
-                forward(approved)
+                Decision::forward(approved)
             }
-            Ok(_) => absent("network", name),
+            Ok(_) => Decision::absent("network", name),
             Err(denied) => refuse(denied, "network", name),
         }
     }
 
     fn volume(&self) -> Decision {
         let name = self.request.named();
-        let Some(found) = self.fact(Lookup::Volume(name.to_owned())) else { return absent("volume", name) };
+        let Some(found) = self.fact(Lookup::Volume(name.to_owned())) else {
+            return Decision::absent("volume", name);
+        };
         let own_name = plain_name(found);
         let object = (objects::VOLUMES, own_name, Standing::of(found.get("Labels"), self.worker));
         match granted(self.policy, self.worker, self.request.endpoint(), Some(object)) {
@@ -315,51 +318,28 @@ impl<'a> Judged<'a> {
                 approved.target =
                     format!("/v{}/volumes/{}", self.request.version(), uri::encode(own_name, ""));
                 approved.answer = Answer::volume();
-                forward(approved)
+                Decision::forward(approved)
             }
             Err(denied) => refuse(denied, "volume", name),
         }
     }
 }
 
-/// The labels of a container's inspect.
-pub(crate) fn labels(found: &Value) -> Option<&Value> {
-    found.get("Config").and_then(|config| config.get("Labels"))
-}
-
 /// As records name it.
-pub(crate) fn rule(role: &DockerRole, verb: Verb) -> String {
+fn rule(role: &DockerRole, verb: Verb) -> String {
     format!("{}.docker.{}", role.role, verb.words())
 }
 
-pub(crate) fn forward(approved: Approved) -> Decision {
-    Decision::Forward(Box::new(approved))
-}
-
-pub(crate) fn refuse(denied: Denied, kind: &str, name: &str) -> Decision {
+fn refuse(denied: Denied, kind: &str, name: &str) -> Decision {
     match denied {
         Denied::Refused(refusal) => Decision::Refuse(refusal),
-        Denied::Absent => absent(kind, name),
+        Denied::Absent => Decision::absent(kind, name),
     }
-}
-
-/// What the engine says of an object that does not exist.
-pub(crate) fn absent(kind: &str, name: &str) -> Decision {
-    let name = shown(name);
-    let message = match kind {
-        "container" => format!("No such container: {name}"),
-        "exec" => format!("No such exec instance: {name}"),
-        "network" => format!("network {name} not found"),
-        "volume" => format!("get {name}: no such volume"),
-        "plugin" => format!("plugin \"{name}\" not found"),
-        _ => format!("No such {kind}: {name}"),
-    };
-    Decision::Answer { status: 404, body: json!({"message": message}) }
 }
 
 fn no_image(asked: &str) -> Decision {
     match ImageName::read(asked) {
         Some(name) => absent_image(&name),
-        None => absent("image", asked),
+        None => Decision::absent("image", asked),
     }
 }

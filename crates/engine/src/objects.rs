@@ -129,6 +129,11 @@ fn verb_refused(policy: &Policy, worker: &str, grants: &[Grant]) -> Refusal {
     Refusal::new(Reason::VerbNotAllowed, wanted).nearest(have)
 }
 
+/// The labels of a container's inspect.
+pub(crate) fn labels(found: &Value) -> Option<&Value> {
+    found.get("Config").and_then(|config| config.get("Labels"))
+}
+
 /// A container's or network's name without the engine's leading slash.
 pub(crate) fn plain_name(object: &Value) -> &str {
     let name = object.get("Name").and_then(Value::as_str).unwrap_or_default();
@@ -142,8 +147,8 @@ pub(crate) fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
-/// Whether a text is a full id: 64 hex digits.
-pub(crate) fn is_full_id(text: &str) -> bool {
+/// Whether a text is a full id as the engine makes them: 64 lower-case hex digits.
+pub fn is_full_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
