@@ -107,7 +107,7 @@ pub enum ParamKind {
 
 /// What an endpoint means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each is what its row of the table says")]
 pub enum Act {
     Ping,
     Version,

@@ -6,7 +6,6 @@
 
 use crate::kind::Kind::{self, Flag, Int, List, Map, Nothing, Object, Text, Word};
 use crate::rules::{self as judge, Wish};
-use doorward_policy::Refusal;
 use serde_json::Value;
 
 /// One field of an object.
@@ -30,7 +29,6 @@ pub(crate) struct Field {
 
 /// A value in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub(crate) enum Literal {
     Int(i64),
     Text(&'static str),
@@ -50,7 +48,7 @@ pub(crate) enum Rule {
 }
 
 /// A judging function: from what came to what is sent.
-pub(crate) type Judge = fn(&Wish<'_>, Option<&Value>) -> Result<Option<Value>, Refusal>;
+pub(crate) type Judge = fn(&Wish<'_>, Option<&Value>) -> judge::Made;
 
 /// How what the engine made is compared with what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

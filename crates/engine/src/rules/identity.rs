@@ -1,10 +1,8 @@
 //! User, image, labels, standard input and folders.
 
-use super::{Mode, Wish, flag, listed, not_allowed, text};
+use super::{Made, Mode, Wish, flag, listed, not_allowed, text};
 use doorward_policy::{Reason, Refusal, Users};
 use serde_json::{Map, Value, json};
-
-type Made = Result<Option<Value>, Refusal>;
 
 /// The label that says whose an object is.
 pub(crate) const OWNER: &str = "doorward.worker";

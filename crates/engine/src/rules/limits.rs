@@ -1,10 +1,8 @@
 //! Memory, processors, processes, limits, restarts and logs.
 
-use super::{Mode, Wish, int, list, listed, not_allowed, text};
+use super::{Made, Mode, Wish, int, list, listed, not_allowed, text};
 use doorward_policy::Refusal;
 use serde_json::{Value, json};
-
-type Made = Result<Option<Value>, Refusal>;
 
 /// `Memory`, bytes; nothing asked is the cap.
 pub(crate) fn memory(wish: &Wish<'_>, given: Option<&Value>) -> Made {

@@ -19,6 +19,9 @@ use crate::{ApiVersion, Facts};
 use doorward_policy::{DockerRole, Policy, Reason, Refusal};
 use serde_json::Value;
 
+/// What a judging function says: what is sent on, which may be nothing, or why not.
+pub(crate) type Made = Result<Option<Value>, Refusal>;
+
 /// Everything that a body is judged with.
 pub(crate) struct Wish<'a> {
     /// The role that must allow all of it.

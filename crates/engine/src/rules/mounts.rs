@@ -1,12 +1,10 @@
 //! Binds, mounts, volumes, tmpfs.
 
-use super::{Mode, Wish, flag, int, list, not_allowed, text};
+use super::{Made, Mode, Wish, flag, int, list, not_allowed, text};
 use crate::objects::{self, Standing};
 use crate::{Lookup, uri, walk};
 use doorward_policy::{Reason, Refusal};
 use serde_json::{Map, Value, json};
-
-type Made = Result<Option<Value>, Refusal>;
 
 /// `Binds`: `host:at[:options]` as the role's `binds` say, or a volume that the worker may use.
 pub(crate) fn binds(wish: &Wish<'_>, given: Option<&Value>) -> Made {

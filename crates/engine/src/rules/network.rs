@@ -1,12 +1,10 @@
 //! Networks and ports.
 
-use super::{Mode, Wish, flag, list, listed, not_allowed, text};
+use super::{Made, Mode, Wish, flag, list, listed, not_allowed, text};
 use crate::objects::{self, Standing};
 use crate::{ApiVersion, Lookup, fields, walk};
 use doorward_policy::{Reason, Refusal};
 use serde_json::{Map, Value, json};
-
-type Made = Result<Option<Value>, Refusal>;
 
 /// `NetworkMode`: what was not said is no network, or with egress the default bridge. Networks go on by id.
 pub(crate) fn network_mode(wish: &Wish<'_>, given: Option<&Value>) -> Made {

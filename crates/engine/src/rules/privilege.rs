@@ -1,11 +1,9 @@
 //! Capabilities, security options, devices, namespaces.
 
-use super::{Mode, Wish, flag, int, list, listed, not_allowed, text};
+use super::{Made, Mode, Wish, flag, int, list, listed, not_allowed, text};
 use doorward_policy::{Gpus, Refusal};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-
-type Made = Result<Option<Value>, Refusal>;
 
 /// `CapDrop`: what was asked, and the role's `always.cap_drop`. Written `CAP_NAME`, or `ALL`.
 pub(crate) fn cap_drop(wish: &Wish<'_>, given: Option<&Value>) -> Made {
