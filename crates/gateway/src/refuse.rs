@@ -20,12 +20,18 @@ pub(crate) fn exit_code(reason: Reason) -> u8 {
     if FAILURES.contains(&reason) { FAILED } else { REFUSED }
 }
 
-/// The lines for stderr. Control characters of what is repeated to the asker do not reach a terminal.
+/// The lines for stderr.
 pub(crate) fn lines(refusal: &Refusal) -> String {
+    worded(refusal, "doorward: refused", "doorward: allowed")
+}
+
+/// A refusal as one or two lines that begin as told. Control characters of what is repeated to the asker do
+/// not reach a terminal.
+pub(crate) fn worded(refusal: &Refusal, refused: &str, allowed: &str) -> String {
     let place = refusal.path.as_deref().map(|path| format!(" [{path}]")).unwrap_or_default();
-    let mut text = format!("doorward: refused ({}): {}{place}\n", refusal.reason, one_line(&refusal.message));
+    let mut text = format!("{refused} ({}): {}{place}\n", refusal.reason, one_line(&refusal.message));
     if let Some(nearest) = &refusal.nearest {
-        text.push_str(&format!("doorward: allowed: {}\n", one_line(nearest)));
+        text.push_str(&format!("{allowed}: {}\n", one_line(nearest)));
     }
     text
 }
@@ -39,8 +45,7 @@ pub(crate) fn by_broker(error: LinkError) -> Refusal {
         )
         .nearest("try again in a few seconds; if it stays so, tell the operator"),
         LinkError::Refused { reason, message } => {
-            let known = Reason::ALL.iter().copied().find(|known| known.code() == reason);
-            Refusal::new(known.unwrap_or(Reason::Internal), message)
+            Refusal::new(Reason::named(&reason).unwrap_or(Reason::Internal), message)
         }
     }
 }

@@ -12,6 +12,10 @@ macro_rules! reasons {
             pub const ALL: &[Reason] = &[ $( Reason::$name ),+ ];
             /// The stable code, in `snake_case`.
             pub fn code(self) -> &'static str { match self { $( Reason::$name => $code ),+ } }
+            /// The reason of that code.
+            pub fn named(code: &str) -> Option<Reason> {
+                match code { $( $code => Some(Reason::$name), )+ _ => None }
+            }
             /// One sentence on what it means.
             pub fn about(self) -> &'static str { match self { $( Reason::$name => concat!($($doc),+) ),+ } }
         }

@@ -128,8 +128,7 @@ pub(crate) fn unrecorded(error: LinkError) -> Refusal {
             "doorward's broker is gone, so nothing can be recorded and nothing was done",
         ),
         LinkError::Refused { reason, message } => {
-            let known = Reason::ALL.iter().find(|known| known.code() == reason);
-            Refusal::new(known.copied().unwrap_or(Reason::Internal), message)
+            Refusal::new(Reason::named(&reason).unwrap_or(Reason::Internal), message)
         }
     }
 }

@@ -51,10 +51,7 @@ fn as_text(verdict: &Result<Option<Meaning>, Refusal>) -> String {
             }
             text
         }
-        Err(refusal) => {
-            let lines = crate::refuse::lines(refusal);
-            lines.replace("doorward: refused", "deny:").replace("doorward: allowed", "  allowed")
-        }
+        Err(refusal) => crate::refuse::worded(refusal, "deny:", "  allowed"),
     }
 }
 
