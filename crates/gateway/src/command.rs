@@ -17,9 +17,9 @@ use tokio::sync::watch;
 /// How a command that doorward ended appears: as one that SIGTERM ended.
 const TERMINATED: u8 = 128 + 15;
 
-/// An end, as it is told and saved.
+/// How a command ended, as it is told and saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Verdict {
+struct Ending {
     exit: u8,
     how: &'static str,
     state: State,
@@ -98,8 +98,8 @@ impl Session {
         };
         let _ =
             link.tell(&ToBroker::Output { request: id.clone(), bytes: pumped.bytes, truncated: pumped.cut });
-        let verdict = judge_end(end.map(|(end, _)| end), self.limits().lines_seconds);
-        let saved = recorder.finish(ended_row(&verdict, &running.rule, pumped)).await;
+        let ending = ending_of(end.map(|(end, _)| end), self.limits().lines_seconds);
+        let saved = recorder.finish(ended_row(&ending, &running.rule, pumped)).await;
         if pumped.gone {
             return Err(Gone);
         }
@@ -109,18 +109,18 @@ impl Session {
                 format!("doorward: the output of run {run} could not be saved whole; tell the operator\n");
             self.outlet.stderr(&text).await?;
         }
-        self.tell_end(&verdict).await
+        self.tell_end(&ending).await
     }
 
-    async fn tell_end(&mut self, verdict: &Verdict) -> Result<Answer, Gone> {
-        match (&verdict.reason, &verdict.message) {
+    async fn tell_end(&mut self, ending: &Ending) -> Result<Answer, Gone> {
+        match (&ending.reason, &ending.message) {
             (Some(reason), Some(message)) => {
                 self.outlet.stderr(&refuse::lines(&Refusal::new(*reason, message.clone()))).await?;
             }
             (None, Some(message)) => self.outlet.stderr(&format!("doorward: {message}\n")).await?,
             (_, None) => {}
         }
-        Ok(Answer::Exit(verdict.exit))
+        Ok(Answer::Exit(ending.exit))
     }
 }
 
@@ -137,8 +137,8 @@ fn cancel(link: &BrokerLink, id: &RequestId, why: &str) {
 }
 
 /// What an end means to the session; `None`: the broker went away.
-fn judge_end(end: Option<End>, seconds: u64) -> Verdict {
-    let ended = |exit, how, message| Verdict { exit, how, state: State::Ended, reason: None, message };
+fn ending_of(end: Option<End>, seconds: u64) -> Ending {
+    let ended = |exit, how, message| Ending { exit, how, state: State::Ended, reason: None, message };
     match end {
         Some(End::Exited { code }) => ended(code, "exited", None),
         Some(End::Signaled { signal }) => ended(signal.saturating_add(128), "signaled", None),
@@ -152,7 +152,7 @@ fn judge_end(end: Option<End>, seconds: u64) -> Verdict {
         Some(End::Cancelled { .. }) => {
             ended(TERMINATED, "cancelled", Some("ended because somebody cancelled it".into()))
         }
-        Some(End::SpawnFailed { step, error }) => Verdict {
+        Some(End::SpawnFailed { step, error }) => Ending {
             reason: Some(Reason::SpawnFailed),
             ..ended(
                 refuse::FAILED,
@@ -160,7 +160,7 @@ fn judge_end(end: Option<End>, seconds: u64) -> Verdict {
                 Some(format!("the sandbox could not be built (step {step}: {error}), so nothing was run")),
             )
         },
-        None => Verdict {
+        None => Ending {
             state: State::CutOff,
             reason: Some(Reason::BrokerUnavailable),
             ..ended(
@@ -172,14 +172,14 @@ fn judge_end(end: Option<End>, seconds: u64) -> Verdict {
     }
 }
 
-fn ended_row(verdict: &Verdict, rule: &str, pumped: Pumped) -> Ended {
+fn ended_row(ending: &Ending, rule: &str, pumped: Pumped) -> Ended {
     Ended {
-        state: verdict.state,
+        state: ending.state,
         rule: Some(rule.to_owned()),
-        reason: verdict.reason.map(|reason| reason.code().to_owned()),
-        message: verdict.message.clone(),
-        exit: Some(verdict.exit),
-        how: Some(verdict.how.to_owned()),
+        reason: ending.reason.map(|reason| reason.code().to_owned()),
+        message: ending.message.clone(),
+        exit: Some(ending.exit),
+        how: Some(ending.how.to_owned()),
         at: clock::now(),
         bytes: pumped.bytes,
         truncated: pumped.cut,
@@ -219,7 +219,7 @@ mod tests {
             (None, 125),
         ];
         for (end, exit) in cases {
-            assert_eq!(judge_end(end.clone(), 9).exit, exit, "{end:?}");
+            assert_eq!(ending_of(end.clone(), 9).exit, exit, "{end:?}");
         }
     }
 }

@@ -24,8 +24,8 @@ use std::sync::Arc;
 /// Most rounds of questions to the engine before a judgement; exec start needs two.
 const ROUNDS: usize = 8;
 
-/// What a request comes to.
-enum Verdict {
+/// How a request that is not refused goes on.
+enum Course {
     /// Sent on.
     Forward(Box<Passage>),
     /// Answered in the engine's words.
@@ -45,8 +45,8 @@ struct Absent {
 pub(crate) async fn attend(visit: Arc<Visit>, request: Request<Incoming>) -> Reply {
     let mut asked = Asked::new(request.method(), request.uri());
     match decide(&visit, &mut asked, request).await {
-        Ok(Verdict::Forward(passage)) => forward(visit, asked, *passage).await,
-        Ok(Verdict::Answer(absent)) => answer_absent(&visit, &mut asked, &absent).await,
+        Ok(Course::Forward(passage)) => forward(visit, asked, *passage).await,
+        Ok(Course::Answer(absent)) => answer_absent(&visit, &mut asked, &absent).await,
         Err(refusal) => refuse(&visit, &asked, &refusal).await,
     }
 }
@@ -87,7 +87,7 @@ async fn decide(
     visit: &Arc<Visit>,
     asked: &mut Asked,
     mut request: Request<Incoming>,
-) -> Result<Verdict, Refusal> {
+) -> Result<Course, Refusal> {
     let rules = visit.proxy.rules()?;
     let entry = rules.policy.workers.get(&visit.worker).filter(|_| rules.admits(&visit.worker, visit.uid));
     let entry = entry
@@ -109,7 +109,7 @@ async fn decide(
         Decision::Refuse(refusal) => Err(refusal),
         Decision::Answer { status, body } => {
             let foreign = is_foreign(&facts);
-            Ok(Verdict::Answer(Absent { status, body, rules, foreign }))
+            Ok(Course::Answer(Absent { status, body, rules, foreign }))
         }
         Decision::Forward(approved) => {
             check_binds(visit, &approved).await?;
@@ -118,7 +118,7 @@ async fn decide(
             let (act, version) = (asking.endpoint().act, asking.version());
             let passage =
                 Passage { rules, guest, approved: *approved, act, version, ceiling, upgrade, permit };
-            Ok(Verdict::Forward(Box::new(passage)))
+            Ok(Course::Forward(Box::new(passage)))
         }
     }
 }
