@@ -150,10 +150,10 @@ impl Gateway {
                         self.admit_rest(old);
                     }
                 }
-                Err(message) => eprintln!("doorward gateway: {message}"),
+                Err(message) => eprintln!("doorward: gateway: {message}"),
             },
-            LinkEvent::Unwelcome(message) => eprintln!("doorward gateway: the broker says: {message}"),
-            LinkEvent::Lost => eprintln!("doorward gateway: no connection to the broker; trying again"),
+            LinkEvent::Unwelcome(message) => eprintln!("doorward: gateway: the broker says: {message}"),
+            LinkEvent::Lost => eprintln!("doorward: gateway: no connection to the broker; trying again"),
         }
     }
 

@@ -102,15 +102,15 @@ pub async fn serve(config: Config) -> Result<(), ProxyError> {
                         last = Arc::new(next);
                         doors = open(&proxy, listeners);
                     }
-                    Err(error) => eprintln!("doorward proxy: the last policy stays in force: {error}"),
+                    Err(error) => eprintln!("doorward: proxy: the last policy stays in force: {error}"),
                 }
                 rules.send_replace(Some(Arc::clone(&last)));
             }
-            LinkEvent::Unwelcome(message) => eprintln!("doorward proxy: the broker refuses: {message}"),
+            LinkEvent::Unwelcome(message) => eprintln!("doorward: proxy: the broker refuses: {message}"),
             LinkEvent::Lost => {
                 // Until the next welcome has been read, nothing is judged by what may no longer hold.
                 rules.send_replace(None);
-                eprintln!("doorward proxy: the broker is gone; requests are refused");
+                eprintln!("doorward: proxy: the broker is gone; requests are refused");
             }
         }
         // A door that ended by itself has nothing left to say.

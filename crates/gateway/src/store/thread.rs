@@ -182,6 +182,6 @@ fn abandoned() -> Ended {
 
 /// Tells the operator, in the service's log, what the worker is not told.
 fn told(what: &str, error: &dyn Display) -> Unsaved {
-    eprintln!("doorward gateway: {what} cannot be used: {error}");
+    eprintln!("doorward: gateway: {what} cannot be used: {error}");
     Unsaved
 }
