@@ -8,7 +8,7 @@ use crate::reply::{self, Passing, Reply};
 use crate::rules::Rules;
 use crate::tunnel;
 use crate::visit::{Guest, Visit};
-use doorward_engine::{Act, ApiVersion, Approved, Effect, Lookup, Shape};
+use doorward_engine::{Act, ApiVersion, Approved, Effect, Lookup, Shape, is_full_id};
 use doorward_policy::{Reason, Refusal};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
@@ -46,8 +46,7 @@ struct Answered {
 }
 
 /// Records, sends and answers.
-pub(crate) async fn forward(visit: Arc<Visit>, mut asked: Asked, passage: Passage) -> Reply {
-    asked.approved(&passage.approved);
+pub(crate) async fn forward(visit: Arc<Visit>, asked: Asked, passage: Passage) -> Reply {
     let lasting = passage.approved.shape == Shape::Whole && passage.approved.effect == Effect::Changes;
     if !lasting {
         return pass(visit, asked, passage).await;
@@ -194,7 +193,8 @@ async fn settle(visit: &Visit, passage: &Passage, status: u16, body: &Bytes) -> 
         return Ok(());
     }
     let made = serde_json::from_slice::<Value>(body).ok();
-    let id = made.as_ref().and_then(|made| made.get("Id")).and_then(Value::as_str).filter(|id| is_id(id));
+    let id =
+        made.as_ref().and_then(|made| made.get("Id")).and_then(Value::as_str).filter(|id| is_full_id(id));
     if passage.act == Act::ExecCreate {
         passage.guest.remember_exec(id.ok_or(EngineError::Garbled)?.to_owned());
     }
@@ -236,11 +236,6 @@ fn fail(outcome: &mut Outcome, refusal: &Refusal) -> Reply {
     outcome.status(reply.status().as_u16());
     outcome.fail(format!("{}: {}", refusal.reason, refusal.message), false);
     reply
-}
-
-/// A full id as the engine makes them: 64 hex digits.
-fn is_id(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// How long the engine may take until its answer's head has come, and again until it is whole.
