@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::time::Instant;
 
 /// Most bytes of a line that are kept: as long as the longest line that can be read.
-const LONGEST_LINE: usize = 16 * 1024;
+const LONGEST_LINE: usize = doorward_line::MAX_LINE;
 
 /// One line, on its way to an answer.
 #[derive(Debug)]

@@ -77,6 +77,11 @@ pub(crate) const WORDS: &[Word] = &[
     },
 ];
 
+/// Every way to use a word, on one line.
+fn usage_of(name: &str) -> String {
+    named(name).map(|word| word.usage.join("  |  ")).unwrap_or_default()
+}
+
 /// The row of a word.
 pub(crate) fn named(name: &str) -> Option<&'static Word> {
     WORDS.iter().find(|word| word.name == name)
@@ -125,9 +130,8 @@ impl Session {
 
     /// A built-in word with words that it does not have.
     async fn refuse_usage(&mut self, request: Request, word: &str) -> Result<Answer, Gone> {
-        let usage = named(word).map(|word| word.usage.join("  |  ")).unwrap_or_default();
-        let refusal =
-            Refusal::new(Reason::BadRequest, format!("'{word}' is not used like this")).nearest(usage);
+        let refusal = Refusal::new(Reason::BadRequest, format!("'{word}' is not used like this"))
+            .nearest(usage_of(word));
         self.refuse(request, refusal).await
     }
 }

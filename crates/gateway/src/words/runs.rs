@@ -1,6 +1,6 @@
 //! `runs` and `runs show ID`, for a worker about its own runs and for the operator about all.
 
-use super::named;
+use super::usage_of;
 use crate::clock;
 use crate::conversation::Gone;
 use crate::record::Request;
@@ -32,7 +32,7 @@ impl Session {
             [later, ..] if LATER.contains(later) => {
                 let refusal =
                     Refusal::new(Reason::NotYet, format!("'runs {later}' comes with a later version"))
-                        .nearest(named("runs").map(|word| word.usage.join("  |  ")).unwrap_or_default());
+                        .nearest(usage_of("runs"));
                 self.refuse(request, refusal).await
             }
             [count] => match count.parse() {
