@@ -149,7 +149,7 @@ impl BrokerLink {
         }
     }
 
-    /// Says something that has no answer: `Cancel`, `Output`, `Outcome`. Also from a `Drop`.
+    /// Says something that has no answer: `Cancel`, `Output`, `Outcome`, `Report`. Also from a `Drop`.
     ///
     /// # Errors
     /// When the broker is gone.

@@ -16,6 +16,10 @@ impl RequestId {
         if rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).is_err() {
             random = counter();
         }
+        RequestId::of(millis, random)
+    }
+
+    fn of(millis: u128, random: [u8; 10]) -> Self {
         let random = random.iter().fold(0_u128, |sum, byte| (sum << 8) | u128::from(*byte));
         let value = (millis << 80) | random;
         let text = (0..26_u32)
@@ -61,11 +65,13 @@ mod tests {
 
     #[test]
     fn ids_differ_are_well_formed_and_sort_by_time() {
-        let first = RequestId::new();
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        let second = RequestId::new();
+        let (first, second) = (RequestId::new(), RequestId::new());
         assert!(first.is_well_formed() && second.is_well_formed());
-        assert!(first < second);
+        assert_ne!(first, second);
+        let (early, late) =
+            (RequestId::of(1_700_000_000_000, [0xff; 10]), RequestId::of(1_700_000_000_001, [0; 10]));
+        assert!(early.is_well_formed() && late.is_well_formed());
+        assert!(early < late);
     }
 
     #[test]
