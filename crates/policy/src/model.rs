@@ -184,7 +184,7 @@ pub enum Network {
 
 /// A docker verb, as the policy names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each is the docker word of its name")]
 #[rustfmt::skip]
 pub enum Verb {
     Ps,
@@ -328,7 +328,7 @@ pub enum Selector {
     Named(Glob),
 }
 
-/// A name with `*` for any run of characters other than `/`... in the position where it stands.
+/// A name in which `*` stands for any characters, also none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob(pub String);
 

@@ -27,6 +27,11 @@ const PLUGIN: &str = "plugins run on the host with the engine's privilege";
 const LOGIN: &str = "registry passwords are the operator's";
 const CONTEXT: &str = "doorward chooses the engine: your own socket";
 const BUILDKIT: &str = "BuildKit is not mediated yet; only the classic builder will be";
+const REGISTRY: &str = "images come from a registry that the policy names";
+const OFF_HOST: &str = "it takes images off the host";
+const OTHER_TAG: &str = "a tag could stand in for another image";
+const COMMIT: &str = "images come from `images` and `tags` of the policy alone";
+const DIFF: &str = "it lists a container's files";
 const EXEC: &str = "what runs in a container is decided by the exec table";
 
 /// The table: words after `docker`, longest match first.
@@ -52,18 +57,18 @@ pub(super) const WORDS: &[(&str, Meaning)] = &[
     ("container create", Refused(VerbNotAllowed, CREATE, Some("docker run …"))),
     ("container attach", Refused(VerbNotAllowed, EXEC, Some("docker logs CONTAINER"))),
     ("container cp", Refused(VerbNotAllowed, FILES, None)),
-    ("container commit", Refused(VerbNotAllowed, "images come from `images` and `tags` of the policy alone", None)),
-    ("container diff", Refused(VerbNotAllowed, "it lists a container's files", None)),
+    ("container commit", Refused(VerbNotAllowed, COMMIT, None)),
+    ("container diff", Refused(VerbNotAllowed, DIFF, None)),
     ("container export", Refused(VerbNotAllowed, FILES, None)),
     ("container port", Is(Verb::Inspect)),
     ("image ls", Is(Verb::Images)), ("image list", Is(Verb::Images)), ("image inspect", Is(Verb::Inspect)),
     ("image history", Is(Verb::History)), ("image rm", Is(Verb::Rmi)), ("image remove", Is(Verb::Rmi)),
     ("image pull", Is(Verb::Pull)), ("image build", Is(Verb::Build)), ("image prune", Is(Verb::Prune)),
-    ("image load", Refused(VerbNotAllowed, "images come from a registry that the policy names", Some("docker pull IMAGE"))),
-    ("image import", Refused(VerbNotAllowed, "images come from a registry that the policy names", Some("docker pull IMAGE"))),
-    ("image save", Refused(VerbNotAllowed, "it takes images off the host", None)),
-    ("image push", Refused(VerbNotAllowed, "it takes images off the host", None)),
-    ("image tag", Refused(VerbNotAllowed, "a tag could stand in for another image", None)),
+    ("image load", Refused(VerbNotAllowed, REGISTRY, Some("docker pull IMAGE"))),
+    ("image import", Refused(VerbNotAllowed, REGISTRY, Some("docker pull IMAGE"))),
+    ("image save", Refused(VerbNotAllowed, OFF_HOST, None)),
+    ("image push", Refused(VerbNotAllowed, OFF_HOST, None)),
+    ("image tag", Refused(VerbNotAllowed, OTHER_TAG, None)),
     ("network ls", Is(Verb::NetworkLs)), ("network list", Is(Verb::NetworkLs)), ("network inspect", Is(Verb::Inspect)),
     ("network create", Refused(VerbNotAllowed, OWN_NETWORKS, Some("docker network ls"))),
     ("network rm", Refused(VerbNotAllowed, OWN_NETWORKS, Some("docker network ls"))),
@@ -85,15 +90,15 @@ pub(super) const WORDS: &[(&str, Meaning)] = &[
     ("create", Refused(VerbNotAllowed, CREATE, Some("docker run …"))),
     ("attach", Refused(VerbNotAllowed, EXEC, Some("docker logs CONTAINER"))),
     ("cp", Refused(VerbNotAllowed, FILES, None)),
-    ("commit", Refused(VerbNotAllowed, "images come from `images` and `tags` of the policy alone", None)),
-    ("diff", Refused(VerbNotAllowed, "it lists a container's files", None)),
+    ("commit", Refused(VerbNotAllowed, COMMIT, None)),
+    ("diff", Refused(VerbNotAllowed, DIFF, None)),
     ("export", Refused(VerbNotAllowed, FILES, None)),
     ("port", Is(Verb::Inspect)),
-    ("import", Refused(VerbNotAllowed, "images come from a registry that the policy names", Some("docker pull IMAGE"))),
-    ("load", Refused(VerbNotAllowed, "images come from a registry that the policy names", Some("docker pull IMAGE"))),
-    ("save", Refused(VerbNotAllowed, "it takes images off the host", None)),
-    ("push", Refused(VerbNotAllowed, "it takes images off the host", None)),
-    ("tag", Refused(VerbNotAllowed, "a tag could stand in for another image", None)),
+    ("import", Refused(VerbNotAllowed, REGISTRY, Some("docker pull IMAGE"))),
+    ("load", Refused(VerbNotAllowed, REGISTRY, Some("docker pull IMAGE"))),
+    ("save", Refused(VerbNotAllowed, OFF_HOST, None)),
+    ("push", Refused(VerbNotAllowed, OFF_HOST, None)),
+    ("tag", Refused(VerbNotAllowed, OTHER_TAG, None)),
     ("search", Refused(VerbNotAllowed, "it asks a registry in the engine's name", None)),
     ("login", Refused(VerbNotAllowed, LOGIN, None)), ("logout", Refused(VerbNotAllowed, LOGIN, None)),
     ("plugin", Refused(VerbNotAllowed, PLUGIN, None)), ("context", Refused(VerbNotAllowed, CONTEXT, None)),
