@@ -16,9 +16,10 @@ pub(crate) struct Hangup {
 impl Hangup {
     /// Watches `socket` by a descriptor of its own. Registered for urgent data alone, which unix sockets do
     /// not have, so the one thing that the kernel reports is `EPOLLHUP`: both directions are closed.
-    // The safe constructor is deprecated for types whose descriptor could change under it; `OwnedFd` has one
-    // for life, and this crate has no `unsafe`.
-    #[allow(deprecated)]
+    #[allow(
+        deprecated,
+        reason = "only for types whose descriptor could change, and `OwnedFd` has one for life; the other constructor is unsafe"
+    )]
     pub(crate) fn of(socket: &UnixStream) -> Self {
         let watched = socket
             .as_fd()

@@ -137,7 +137,7 @@ const LEFT: &[(i64, Allowed)] = &[
         libc::SYS_fcntl,
         OneOf(1, &[libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC]),
     ),
-    // std sets descriptors non-blocking with it
+    // FIONBIO: std sets descriptors non-blocking with it
     (libc::SYS_ioctl, OneOf(1, &[0x5421])),
     // unix sockets
     (libc::SYS_socket, OneOf(0, &[libc::AF_UNIX])),
