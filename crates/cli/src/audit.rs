@@ -1,14 +1,12 @@
 //! `doorward audit`: what the log says, and whether it was left as it was written.
 
 use crate::args::{Audit, AuditFilter};
-use crate::session::FAILED;
+use crate::exit::{BROKEN, fail};
 use doorward_audit::{ReadError, Reader, Shown, Verdict, Wanted, render, verify};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// The log does not verify.
-const BROKEN: u8 = 1;
 /// How often `follow` looks for new records.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -18,11 +16,11 @@ pub(crate) fn run(state_dir: &Path, what: Option<Audit>) -> u8 {
     match what.unwrap_or(Audit::List(AuditFilter::default())) {
         Audit::List(filter) => match Reader::open(&folder, wanted(&filter)) {
             Ok(reader) => show(reader, filter.json),
-            Err(error) => fail(&error),
+            Err(error) => fail(error),
         },
         Audit::Follow(filter) => match Reader::open(&folder, wanted(&filter)) {
             Ok(reader) => show(reader.follow(POLL), filter.json),
-            Err(error) => fail(&error),
+            Err(error) => fail(error),
         },
         Audit::Verify => check(&folder),
     }
@@ -71,9 +69,4 @@ fn check(folder: &Path) -> u8 {
             BROKEN
         }
     }
-}
-
-fn fail(error: &ReadError) -> u8 {
-    eprintln!("doorward: {error}");
-    FAILED
 }

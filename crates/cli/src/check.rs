@@ -1,10 +1,9 @@
 //! `doorward check`: a policy's errors, notices and what this host lacks for it.
 
-use doorward_policy::{Bundle, Policy, PolicyError};
+use crate::exit::BROKEN;
+use crate::policy::render;
+use doorward_policy::{Policy, PolicyError};
 use std::path::Path;
-
-/// The policy has errors.
-const BROKEN: u8 = 1;
 
 /// Prints everything that is to be said about the policy at `path`; 0 when it loads.
 pub(crate) fn run(path: &Path, json: bool) -> u8 {
@@ -30,17 +29,6 @@ pub(crate) fn run(path: &Path, json: bool) -> u8 {
             BROKEN
         }
     }
-}
-
-/// The errors as people read them, each with its line of text.
-pub(crate) fn render(bundle: &Bundle, errors: &[PolicyError]) -> String {
-    let text_of = |file: &str| {
-        bundle.files.iter().find(|source| source.path == file).map_or("", |source| source.text.as_str())
-    };
-    errors.iter().map(|error| error.render(text_of(&error.at.file))).fold(String::new(), |all, one| {
-        let end = if one.ends_with('\n') { "" } else { "\n" };
-        all + &one + end
-    })
 }
 
 fn accept(policy: &Policy, json: bool) -> u8 {

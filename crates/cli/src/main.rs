@@ -4,7 +4,9 @@
 mod args;
 mod audit;
 mod check;
+mod exit;
 mod explain;
+mod policy;
 mod serve;
 mod services;
 mod session;

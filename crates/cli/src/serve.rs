@@ -2,7 +2,7 @@
 //! account. A service that dies is started again; when the terminal goes, they all go.
 
 use crate::args::Folders;
-use crate::session::FAILED;
+use crate::exit::{FAILED, fail};
 use doorward_broker::accounts;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -21,16 +21,9 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal; the exit code.
 pub(crate) fn run(folders: &Folders, allow_weaker: bool) -> u8 {
-    let bundle = match doorward_broker::policy_files::read(&folders.policy) {
-        Ok(bundle) => bundle,
-        Err(error) => return fail(error),
-    };
-    let policy = match doorward_policy::Policy::load(&bundle) {
+    let policy = match crate::policy::load(&folders.policy) {
         Ok(policy) => policy,
-        Err(errors) => {
-            eprint!("{}", crate::check::render(&bundle, &errors));
-            return fail("the policy has errors; nothing was started");
-        }
+        Err(code) => return code,
     };
     let plan = Plan::new(folders, Path::new(&policy.engine_socket), allow_weaker);
     for note in &plan.notes {
@@ -176,9 +169,4 @@ async fn end(child: &mut Child) {
 
 fn code_of(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
-}
-
-fn fail(message: impl std::fmt::Display) -> u8 {
-    eprintln!("doorward: {message}");
-    FAILED
 }

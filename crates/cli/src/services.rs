@@ -1,7 +1,7 @@
 //! One service in this process: drop what is not needed, then serve.
 
 use crate::args::{BrokerOptions, Folders, ServiceOptions};
-use crate::session::FAILED;
+use crate::exit;
 use doorward_broker::{Config, Identities, accounts, identity};
 use std::future::Future;
 
@@ -36,7 +36,7 @@ fn identities(options: &BrokerOptions) -> Result<Identities, String> {
     }
     let named = |given: Option<(u32, u32)>, name: &str| {
         given.or_else(|| accounts::ids_of(name)).ok_or(format!(
-            "there is no account `{name}`; `doorward install` makes it, `doorward serve` does without"
+            "there is no account `{name}`: make it with useradd, or use `doorward serve`, which does without"
         ))
     };
     Ok(Identities {
@@ -94,6 +94,5 @@ fn end_with_parent() {
 }
 
 fn fail(name: &str, message: impl std::fmt::Display) -> u8 {
-    eprintln!("doorward: {name}: {message}");
-    FAILED
+    exit::fail(format!("{name}: {message}"))
 }

@@ -1,6 +1,7 @@
 //! `doorward session`: one worker's connection, from sshd's pipes to the gateway and back. Holds nothing,
 //! decides nothing.
 
+use crate::exit::{FAILED, fail};
 use crate::shell::Session;
 use base64::Engine as _;
 use doorward_broker::accounts;
@@ -12,9 +13,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-
-/// Doorward itself failed.
-pub(crate) const FAILED: u8 = 125;
 
 /// Runs the session to its end; the exit code for sshd.
 pub(crate) fn run(session: &Session) -> u8 {
@@ -40,11 +38,6 @@ pub(crate) fn converse(runtime_dir: &Path, as_shell: bool, ask: &[FromSession]) 
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => FAILED,
         Err(_) => fail("the gateway closed the connection before the end; the command may have run"),
     }
-}
-
-fn fail(message: &str) -> u8 {
-    let _ = writeln!(io::stderr(), "doorward: {message}");
-    FAILED
 }
 
 fn connect(runtime_dir: &Path, as_shell: bool) -> Result<UnixStream, &'static str> {
