@@ -30,8 +30,6 @@ reasons! {
     NotInPolicy = "not_in_policy",
     /// The account or socket does not belong to a worker of the policy.
     UnknownWorker = "unknown_worker",
-    /// The worker is suspended.
-    Suspended = "suspended",
     /// The rule's program or group is not on this host.
     Unavailable = "unavailable",
     /// The policy changed between two processes; try again.
