@@ -1,5 +1,11 @@
 //! The log as its users see it: appended, reopened, read, verified.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::as_conversions)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test that fails may panic"
+)]
 
 use doorward_audit::{
     AuditError, Checkpointer, Entry, Http, Kind, Options, Outcome, Reader, Record, Tip, Verdict, Wanted,

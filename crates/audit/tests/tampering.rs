@@ -1,5 +1,10 @@
 //! Every way to change a log that its files alone can show.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 use doorward_audit::{Entry, Fault, FaultKind, Kind, Options, Tip, Verified, Writer, verify, verify_against};
 use std::fs;

@@ -2,7 +2,7 @@
 //!
 //! It parses nothing but small typed messages from its two peers. The only room with `unsafe`: the system
 //! calls between fork and exec, and the account databases.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "see above; every block says why it is sound")]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod accounts;

@@ -1,6 +1,12 @@
 //! Every known attack on the Engine API that is a request is refused, for its own reason and at its own place.
 //! A case that differs from an allowed request only in the attack shows that the attack is what is refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 mod support;
 

@@ -1,6 +1,12 @@
 //! What ordinary clients send, captured from docker CLI 28.2.2 and docker-py 7 on an engine with API 1.41, is understood, and
 //! what goes on is what stands in the data.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 mod support;
 

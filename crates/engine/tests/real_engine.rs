@@ -1,5 +1,11 @@
 //! What a real engine makes of what was approved: the engine is the judge.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 #[path = "support/engine.rs"]
 mod engine;

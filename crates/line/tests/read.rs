@@ -1,5 +1,11 @@
 //! What the line language accepts and refuses.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 use doorward_line::{Line, MAX_LINE, MAX_WORD, Simple, quote, read};
 use doorward_policy::{Reason, Refusal};

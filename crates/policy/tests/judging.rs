@@ -1,5 +1,5 @@
 //! Verdicts on words, under a policy with every key.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails may panic")]
 
 use doorward_policy::{Bundle, DockerWords, Policy, Reason, Refusal, Source, Verb};
 

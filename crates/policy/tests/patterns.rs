@@ -1,5 +1,5 @@
 //! Usage lines: every type, what it takes and what it never takes.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails may panic")]
 
 use doorward_policy::Pattern;
 

@@ -1,5 +1,11 @@
 //! What holds for any input.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 use doorward_policy::{Bundle, Pattern, Policy, Source, include_paths};
 use proptest::prelude::*;

@@ -1,5 +1,5 @@
 //! The roles that come with doorward load, pass their own examples, and are what they say.
-#![allow(clippy::panic)]
+#![allow(clippy::panic, reason = "a test that fails may panic")]
 
 use doorward_policy::{Bundle, Identity, Network, Policy, Source, Verb};
 

@@ -1,5 +1,11 @@
 //! The seal on a real kernel: a process of its own seals itself and then tries everything that it must not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixListener;

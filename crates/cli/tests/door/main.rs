@@ -3,7 +3,13 @@
 //!
 //! Needs root, for accounts and sandboxes, and what `./test` brings up. Each test builds a house of its own
 //! (account, folder, sshd, services, image) and takes it down again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test crate
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 mod crowd;
 mod engine_api;

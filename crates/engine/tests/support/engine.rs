@@ -1,5 +1,5 @@
 //! The real engine, spoken to directly, as the proxy does after a judgement.
-#![allow(unreachable_pub)]
+#![allow(unreachable_pub, reason = "test files share it, and none uses all of it")]
 
 use crate::support::{self, Http, decide_with};
 use doorward_engine::{Approved, Decision, Facts, Lookup};

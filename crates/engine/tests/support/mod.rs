@@ -1,5 +1,5 @@
 //! A small world of objects, and the whole way of a request through it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "test files share it, and none uses all of it")]
 
 use doorward_engine::{ApiVersion, Approved, Decision, Facts, Lookup, judge, read_head};
 use doorward_policy::{Bundle, Policy, Refusal, Source};

@@ -1,6 +1,6 @@
 //! What the proxy's tests stand on: a stand-in for the broker, a stand-in for an engine that misbehaves, a
 //! worker's clients, and a bench on the real engine that is cleared when a test ends, however it ends.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "test files share it, and none uses all of it")]
 
 pub mod bench;
 pub mod fake_broker;
