@@ -38,6 +38,18 @@ pub(crate) fn root() -> bool {
     root
 }
 
+/// The same; what else the test needs must be there, so that no test passes as root without proving anything.
+pub(crate) fn root_with(paths: &[&str]) -> bool {
+    let root = root();
+    for path in paths.iter().filter(|_| root) {
+        assert!(
+            std::path::Path::new(path).exists(),
+            "{path} is not here: ./test brings up what the tests need"
+        );
+    }
+    root
+}
+
 pub(crate) fn how() -> How {
     How {
         identity: Identity::Worker,
