@@ -64,7 +64,15 @@ impl Log {
 
     /// Number of the first record of the second segment.
     fn second(&self) -> u64 {
-        self.segments()[1].file_stem().unwrap().to_str().unwrap()[6..].parse().unwrap()
+        self.segments()[1]
+            .file_stem()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .strip_prefix("audit-")
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 }
 

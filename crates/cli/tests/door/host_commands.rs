@@ -39,7 +39,7 @@ fn whole(line: &str) -> Option<String> {
 /// A socket's line with its processes, without the queue lengths in it.
 fn socket(line: &str) -> Option<String> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    Some([&words.first()?[..], words.get(3)?, words.get(5).unwrap_or(&"")].join(" "))
+    Some([*words.first()?, *words.get(3)?, words.get(5).copied().unwrap_or_default()].join(" "))
 }
 
 /// A chain or rule without its packet counters.

@@ -5,7 +5,7 @@ use doorward_wire::broker::{End, ToBroker};
 
 fn cancelled(house: &House) -> String {
     let heard = house.broker.wait_for(|message| matches!(message, ToBroker::Cancel { .. }));
-    let ToBroker::Cancel { why, .. } = heard else { unreachable!() };
+    let ToBroker::Cancel { why, .. } = heard else { panic!("no Cancel") };
     why
 }
 
@@ -40,7 +40,7 @@ fn output_is_cut_at_the_limit_with_a_mark_and_the_command_is_ended() {
     assert_eq!((answered.err().as_str(), answered.exit), ("doorward: output cut at 1 MiB\n", Some(143)));
     assert_eq!(cancelled(&house), "output_limit");
     let told = house.broker.wait_for(|message| matches!(message, ToBroker::Output { .. }));
-    let ToBroker::Output { bytes, truncated, .. } = told else { unreachable!() };
+    let ToBroker::Output { bytes, truncated, .. } = told else { panic!("no Output") };
     assert!(truncated && bytes > 1 << 20);
     let shown = house.say(format!("runs show {}", house.newest_run()));
     assert!(shown.err().contains("the saved output is not whole"), "{}", shown.err());

@@ -9,7 +9,7 @@ fn intent_of(house: &House, wanted: impl Fn(&Decision) -> bool) -> (Asker, Decis
         ToBroker::Intent { decision, .. } => wanted(decision),
         _ => false,
     });
-    let ToBroker::Intent { asker, decision, .. } = message.clone() else { unreachable!() };
+    let ToBroker::Intent { asker, decision, .. } = message.clone() else { panic!("no Intent") };
     (asker, decision, message)
 }
 
@@ -42,7 +42,7 @@ fn a_command_gives_its_own_output_and_exit_code() {
     let ToBroker::Run { asker, argv, stdin, run, request, .. } =
         house.broker.wait_for(|message| matches!(message, ToBroker::Run { .. }))
     else {
-        unreachable!()
+        panic!("no Run")
     };
     assert_eq!(argv, ["sh", "-c", "echo one; echo two >&2; exit 7"]);
     assert_eq!((asker.worker.as_str(), asker.way.as_str(), stdin), ("w", "line", false));
@@ -74,7 +74,7 @@ fn a_refusal_is_recorded_before_it_is_told_and_says_what_is_allowed() {
     assert!(!heard.iter().any(|message| matches!(message, ToBroker::Run { .. })));
     let (asker, decision, message) = intent_of(&house, |decision| !decision.allow);
     assert_eq!((asker.worker.as_str(), decision.reason.as_deref()), ("w", Some("not_in_policy")));
-    let ToBroker::Intent { argv, .. } = message else { unreachable!() };
+    let ToBroker::Intent { argv, .. } = message else { panic!("no Intent") };
     assert_eq!(argv.unwrap(), ["cat", "/etc/shadow"]);
 }
 
@@ -95,7 +95,7 @@ fn bytes_that_are_no_text_are_refused_and_recorded_as_they_came() {
     let line = b"cat \xff\xfe";
     house.say(line).assert_refused(126, "bad_encoding");
     let (_, _, message) = intent_of(&house, |decision| !decision.allow);
-    let ToBroker::Intent { argv, line_base64, .. } = message else { unreachable!() };
+    let ToBroker::Intent { argv, line_base64, .. } = message else { panic!("no Intent") };
     let recorded = base64::engine::general_purpose::STANDARD.decode(line_base64.unwrap()).unwrap();
     assert_eq!((argv, recorded.as_slice()), (None, line.as_slice()));
 }
@@ -133,7 +133,7 @@ fn dial_stdio_is_recorded_and_leads_to_the_workers_own_socket() {
     let answered = house.say("docker system dial-stdio");
     assert_eq!(answered.dial.as_deref(), Some("/run/doorward/workers/w/docker.sock"));
     let (_, decision, message) = intent_of(&house, |decision| decision.allow);
-    let ToBroker::Intent { operation, .. } = message else { unreachable!() };
+    let ToBroker::Intent { operation, .. } = message else { panic!("no Intent") };
     assert_eq!((operation["op"].as_str(), decision.rule.as_deref()), (Some("dial"), Some("tests.docker")));
 }
 

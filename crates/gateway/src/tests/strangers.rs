@@ -20,7 +20,7 @@ fn an_unknown_account_is_refused_and_recorded() {
     house.say("cat /proc/uptime").assert_refused(126, "unknown_worker");
     house.say("").assert_refused(126, "unknown_worker");
     let recorded = house.broker.wait_for(|message| matches!(message, ToBroker::Intent { .. }));
-    let ToBroker::Intent { asker, decision, .. } = recorded else { unreachable!() };
+    let ToBroker::Intent { asker, decision, .. } = recorded else { panic!("no Intent") };
     assert_eq!((asker.worker.as_str(), decision.allow), ("", false));
     assert_eq!(asker.uid, rustix::process::getuid().as_raw());
 }
