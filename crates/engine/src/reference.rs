@@ -146,10 +146,10 @@ mod tests {
     fn the_page_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/engine-api.md");
         let page = super::reference();
-        if std::env::var_os("UPDATE_DOCS").is_some() {
+        if std::env::var_os("UPDATE").is_some() {
             std::fs::write(path, &page).unwrap();
         }
         let stands = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(stands == page, "docs/engine-api.md is not current: run the test with UPDATE_DOCS=1");
+        assert!(stands == page, "docs/engine-api.md is not current: run the test with UPDATE=1");
     }
 }

@@ -14,6 +14,15 @@ pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>)
         .map(|(_, candidate)| candidate)
 }
 
+/// A help that names the candidate that was probably meant, or says `otherwise`.
+pub(crate) fn did_you_mean<'c>(
+    word: &str,
+    candidates: impl Iterator<Item = &'c str>,
+    otherwise: impl FnOnce() -> String,
+) -> String {
+    nearest(word, candidates).map_or_else(otherwise, |meant| format!("did you mean `{meant}`?"))
+}
+
 /// Edits from one text to the other: insert, delete, replace, swap of neighbours.
 pub(crate) fn distance(from: &str, to: &str) -> usize {
     let from: Vec<char> = from.chars().take(LONGEST).collect();

@@ -5,7 +5,7 @@ use super::file::{At, Entry, File};
 use super::host::{is_account, is_folder_path};
 use super::known::{CAPABILITIES, OPEN_PROGRAMS, STRONG_CAPABILITIES, STRONG_GROUPS};
 use crate::judge::CommandIndex;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::pattern::is_beneath;
 use crate::{CommandRule, How, Identity, Network, Notice, Pattern};
 use std::collections::BTreeSet;
@@ -109,10 +109,9 @@ fn caps(entry: Entry<'_>, findings: &mut Findings) -> BTreeSet<String> {
     for (cap, at) in caps.iter().filter(|(cap, _)| !CAPABILITIES.contains(cap)) {
         let plain = cap.to_ascii_lowercase();
         let plain = plain.strip_prefix("cap_").unwrap_or(&plain);
-        let help = match nearest(plain, CAPABILITIES.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "capabilities are written in small letters without `cap_`, like `net_admin`".into(),
-        };
+        let help = did_you_mean(plain, CAPABILITIES.iter().copied(), || {
+            "capabilities are written in small letters without `cap_`, like `net_admin`".into()
+        });
         findings.error(entry.file, *at, format!("there is no capability `{cap}`")).help(help);
     }
     caps.into_iter().map(|(cap, _)| cap.to_owned()).collect()

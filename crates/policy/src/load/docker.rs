@@ -4,7 +4,7 @@ use super::command::compile;
 use super::file::{At, Entry, texts};
 use super::known::ENGINE_NETWORKS;
 use super::{Findings, run};
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::{DockerRole, ExecRule, Glob, Selector, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,10 +72,9 @@ fn verbs(entry: Entry<'_>, findings: &mut Findings) -> BTreeSet<Verb> {
                 }
             }
             None => {
-                let help = match nearest(words, Verb::ALL.iter().map(|(_, known)| *known)) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => "verbs are the docker command's words, like `ps` or `network ls`".into(),
-                };
+                let help = did_you_mean(words, Verb::ALL.iter().map(|(_, known)| *known), || {
+                    "verbs are the docker command's words, like `ps` or `network ls`".into()
+                });
                 findings.error(entry.file, at, format!("there is no verb `{words}`")).help(help);
             }
         }

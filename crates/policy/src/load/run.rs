@@ -4,7 +4,7 @@ use super::Findings;
 use super::file::{At, Entry, whole};
 use super::host::{check_bind, check_device, is_account};
 use super::known::{CAPABILITIES, RESTARTS, ULIMITS};
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, nearest};
 use crate::pattern::{is_beneath, is_clean_path};
 use crate::{Always, Bind, Gpus, PortRange, RunGrant, Users};
 use std::collections::BTreeMap;
@@ -131,10 +131,9 @@ fn ulimits(entry: Entry<'_>, findings: &mut Findings) -> BTreeMap<String, i64> {
     let mut ulimits = BTreeMap::new();
     for ((name, at), value) in entry.table("ulimits").map(|table| table.pairs()).unwrap_or_default() {
         if !ULIMITS.contains(&name) {
-            let help = match nearest(name, ULIMITS.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("ulimits are: {}", ULIMITS.join(", ")),
-            };
+            let help = did_you_mean(name, ULIMITS.iter().copied(), || {
+                format!("ulimits are: {}", ULIMITS.join(", "))
+            });
             findings.error(entry.file, at, format!("there is no ulimit `{name}`")).help(help);
         } else if let Some(value) = whole(value.get_ref()) {
             ulimits.insert(name.to_owned(), value);

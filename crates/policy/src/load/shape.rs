@@ -3,7 +3,7 @@
 use super::Findings;
 use super::file::{self, Entry, File};
 use super::keys::{self, Force, Key, Kind};
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -55,10 +55,7 @@ fn not_here(key: &Key) -> Option<&'static str> {
 fn unknown(entry: Entry<'_>, path: &str, name: &str, at: usize, findings: &mut Findings) {
     let known: Vec<&str> =
         keys::beneath(path).map(|(known, _)| known).filter(|known| *known != "*").collect();
-    let help = match nearest(name, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("known here: {}", known.join(", ")),
-    };
+    let help = did_you_mean(name, known.iter().copied(), || format!("known here: {}", known.join(", ")));
     findings.error(entry.file, at, format!("unknown key `{name}`")).help(help);
 }
 

@@ -4,7 +4,7 @@ use super::Findings;
 use super::file::Entry;
 use super::host::{is_account, is_network, is_table_name};
 use super::known::KEY_TYPES;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::{Limits, Role, Worker};
 use std::collections::BTreeMap;
 
@@ -111,11 +111,10 @@ fn role_names(entry: Entry<'_>, roles: &BTreeMap<String, Role>, findings: &mut F
     let mut names: Vec<String> = Vec::new();
     for (name, at) in entry.texts("roles") {
         if !roles.contains_key(name) {
-            let help = match nearest(name, roles.keys().map(String::as_str)) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None if roles.is_empty() => "write `[role.NAME]`, or `include` a file with roles".into(),
-                None => format!("roles are: {}", roles.keys().cloned().collect::<Vec<_>>().join(", ")),
-            };
+            let help = did_you_mean(name, roles.keys().map(String::as_str), || match roles.is_empty() {
+                true => "write `[role.NAME]`, or `include` a file with roles".into(),
+                false => format!("roles are: {}", roles.keys().cloned().collect::<Vec<_>>().join(", ")),
+            });
             findings.error(entry.file, at, format!("there is no role `{name}`")).help(help);
         } else if names.iter().any(|known| known == name) {
             findings.error(entry.file, at, format!("the role `{name}` is listed twice"));
