@@ -1,6 +1,6 @@
 //! What a session is told when something is not done: one or two lines on stderr, and an exit code.
 
-use doorward_policy::{Reason, Refusal};
+use doorward_policy::{Reason, Refusal, is_clean, is_hidden};
 use doorward_wire::client::LinkError;
 
 /// Doorward refused.
@@ -25,7 +25,7 @@ pub(crate) fn lines(refusal: &Refusal) -> String {
     worded(refusal, "doorward: refused", "doorward: allowed")
 }
 
-/// A refusal as one or two lines that begin as told. Control characters of what is repeated to the asker do
+/// A refusal as one or two lines that begin as told. Hidden characters of what is repeated to the asker do
 /// not reach a terminal.
 pub(crate) fn worded(refusal: &Refusal, refused: &str, allowed: &str) -> String {
     let place = refusal.path.as_deref().map(|path| format!(" [{path}]")).unwrap_or_default();
@@ -50,19 +50,12 @@ pub(crate) fn by_broker(error: LinkError) -> Refusal {
     }
 }
 
-/// `text` on one line, with its control characters escaped.
+/// `text` on one line, with its hidden characters escaped.
 pub(crate) fn one_line(text: &str) -> String {
-    if !text.chars().any(needs_escape) {
+    if is_clean(text) {
         return text.to_owned();
     }
-    text.chars()
-        .map(|c| if needs_escape(c) { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
-}
-
-/// Controls, and characters that change the order in which others are shown.
-fn needs_escape(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    text.chars().map(|c| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! A line as a whole: its limits, its bytes, its stages.
 
-use crate::characters::{column, hidden, name};
+use crate::characters::{column, name};
 use crate::constructs::{ASSIGNMENT, Construct, NEGATION, RESERVED};
 use crate::scan::{Word, scan};
 use crate::sudo;
-use doorward_policy::{Reason, Refusal};
+use doorward_policy::{Reason, Refusal, is_hidden};
 
 /// Longest line, in bytes.
 pub const MAX_LINE: usize = 16 * 1024;
@@ -73,7 +73,7 @@ fn text(bytes: &[u8]) -> Result<&str, Refusal> {
         let at = String::from_utf8_lossy(good).chars().count();
         bad_encoding("the line is not UTF-8".to_owned(), at)
     })?;
-    match text.chars().enumerate().find(|(_, c)| hidden(*c) && !matches!(c, '\t' | '\n')) {
+    match text.chars().enumerate().find(|(_, c)| is_hidden(*c) && !matches!(c, '\t' | '\n')) {
         Some((at, c)) => Err(bad_encoding(format!("the line holds {}", name(c)), at)),
         None => Ok(text),
     }

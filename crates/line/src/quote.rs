@@ -1,8 +1,8 @@
 //! Words back to a line.
 
-use crate::characters::hidden;
 use crate::constructs::RESERVED;
 use crate::scan::names_a_variable;
+use doorward_policy::is_hidden;
 
 /// A line that [`read`](crate::read) splits into these words again, for showing. Characters that no line may
 /// hold are shown as `\u{…}`.
@@ -32,7 +32,7 @@ fn plain(c: char) -> bool {
 fn quoted(c: char, line: &mut String) {
     match c {
         '\'' => line.push_str("'\\''"),
-        c if hidden(c) => line.extend(c.escape_unicode()),
+        c if is_hidden(c) => line.extend(c.escape_unicode()),
         c => line.push(c),
     }
 }

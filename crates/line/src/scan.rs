@@ -1,9 +1,9 @@
 //! Splitting into words, with the quoting of POSIX.1-2017, 2.2.
 
-use crate::characters::{column, hidden, name};
+use crate::characters::{column, name};
 use crate::constructs::{BRACE, COMMENT, Construct, EXPANSIONS, GLOBS, OPERATORS, TILDE, lookup};
 use crate::line::{MAX_WORD, MAX_WORDS, bad_encoding};
-use doorward_policy::{Reason, Refusal};
+use doorward_policy::{Reason, Refusal, is_hidden};
 
 /// A word without its quoting.
 #[derive(Debug, Default)]
@@ -179,7 +179,7 @@ impl Scanner<'_> {
     }
 
     fn push(&mut self, c: char, quoted: bool) -> Result<(), Refusal> {
-        if hidden(c) {
+        if is_hidden(c) {
             return Err(bad_encoding(format!("a word holds {}", name(c)), self.at));
         }
         let at = self.at;

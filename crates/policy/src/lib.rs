@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bundle;
+mod characters;
 mod error;
 mod judge;
 mod load;
@@ -16,10 +17,11 @@ mod redact;
 mod verdict;
 
 pub use bundle::{Bundle, PolicyHash, Source};
+pub use characters::{is_clean, is_hidden};
 pub use error::PolicyError;
 pub use judge::{DockerWords, SEARCH_PATH};
 pub use load::include_paths;
 pub use model::*;
-pub use pattern::{Miss, Pattern, PatternError, is_clean};
+pub use pattern::{Miss, Pattern, PatternError};
 pub use reason::Reason;
 pub use verdict::{CommandGrant, Refusal};

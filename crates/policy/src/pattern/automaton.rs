@@ -91,7 +91,7 @@ impl Automaton {
         for word in words {
             let mut follow = Set::default();
             let mut here = Set::default();
-            if super::is_clean(word) {
+            if crate::is_clean(word) {
                 for index in next.places() {
                     if let Some(place) = self.places.get(index).filter(|place| place.atom.matches(word)) {
                         follow.add(place.follow);

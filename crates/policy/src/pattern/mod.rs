@@ -18,7 +18,6 @@ use automaton::Automaton;
 use parse::{Atom, Node};
 use std::fmt;
 
-pub use value::is_clean;
 pub(crate) use value::{is_beneath, is_clean_path};
 
 /// A compiled usage line. Matching takes time linear in the number of words, whatever the pattern.

@@ -107,7 +107,7 @@ pub(super) fn parse(usage: &str) -> Result<Vec<Node>, PatternError> {
     if usage.len() > LONGEST {
         return Err(PatternError { offset: 0, message: format!("a usage line has at most {LONGEST} bytes") });
     }
-    if let Some((offset, _)) = usage.char_indices().find(|(_, c)| !super::value::is_clean_char(*c)) {
+    if let Some((offset, _)) = usage.char_indices().find(|(_, c)| crate::is_hidden(*c)) {
         return Err(PatternError { offset, message: "a usage line has no control characters".into() });
     }
     let mut reader = Reader { usage, at: 0 };

@@ -104,17 +104,6 @@ impl fmt::Display for Type {
     }
 }
 
-/// No C0, C1, DEL, line and paragraph separators, or marks that turn the direction of writing: a word with
-/// one of them would not be what a reader of the log sees.
-pub fn is_clean(word: &str) -> bool {
-    word.chars().all(is_clean_char)
-}
-
-pub(super) fn is_clean_char(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// `(?:…)` around the text, so that a `|` in it cannot escape the anchors; compiled alone first, so that an
 /// unbalanced `)` cannot either.
 fn regex(inner: &str) -> Result<regex::Regex, String> {
@@ -160,7 +149,7 @@ pub(crate) fn is_clean_path(path: &str) -> bool {
         || path
             .strip_prefix('/')
             .is_some_and(|rest| rest.split('/').all(|part| !part.is_empty() && part != "." && part != ".."))
-            && is_clean(path)
+            && crate::is_clean(path)
 }
 
 /// Whether a clean path is this clean folder or beneath it, at a component border.
