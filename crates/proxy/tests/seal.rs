@@ -18,21 +18,32 @@ const CASES: [(&str, fn()); 2] = [
     ("a sealed process still serves and connects to unix sockets", service_still_works),
 ];
 
+/// Without the test harness, in the words that test runners speak: `--list`, names of cases, or nothing.
 fn main() {
-    let asked = std::env::args().nth(1).unwrap_or_default();
-    if let Some((_, case)) = CASES.iter().find(|(name, _)| *name == asked) {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((_, case)) = CASES.iter().find(|(name, _)| asked.first().is_some_and(|first| first == name)) {
         return case();
     }
-    let mut failed = false;
-    for (name, _) in CASES {
-        // The parent's folder: a sealed process could not remove one.
-        let folder = tempfile::tempdir().unwrap();
-        let mut case = Command::new(std::env::current_exe().unwrap());
-        let passed = case.arg(name).current_dir(folder.path()).status().unwrap().success();
-        println!("{name} ... {}", if passed { "ok" } else { "FAILED" });
-        failed |= !passed;
+    let listing = asked.iter().any(|word| word == "--list");
+    let ignored = asked.iter().any(|word| word == "--ignored");
+    let named = |name: &str| asked.iter().any(|word| word == name);
+    let all = !CASES.iter().any(|(name, _)| named(name));
+    for (name, _) in CASES.iter().filter(|(name, _)| !ignored && (all || named(name))) {
+        match listing {
+            true => println!("{name}: test"),
+            false => run(name),
+        }
     }
-    std::process::exit(i32::from(failed));
+}
+
+/// Runs a case in a process of its own.
+fn run(name: &str) {
+    // The parent's folder: a sealed process could not remove one.
+    let folder = tempfile::tempdir().unwrap();
+    let mut case = Command::new(std::env::current_exe().unwrap());
+    let passed = case.arg(name).current_dir(folder.path()).status().unwrap().success();
+    assert!(passed, "{name}");
+    println!("{name} ... ok");
 }
 
 fn denied<T>(what: &str, result: std::io::Result<T>) {
