@@ -1,0 +1,100 @@
+//! The docker command's words.
+
+use serde::{Deserialize, Serialize};
+
+/// A docker verb, as the policy names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each is the docker word of its name")]
+#[rustfmt::skip]
+pub enum Verb {
+    Ps,
+    Images,
+    Info,
+    Version,
+    Stats,
+    Top,
+    Logs,
+    Inspect,
+    History,
+    Wait,
+    Start,
+    Stop,
+    Restart,
+    Kill,
+    Pause,
+    Unpause,
+    Rename,
+    Update,
+    Rm,
+    Rmi,
+    Pull,
+    Run,
+    Exec,
+    Build,
+    Compose,
+    Df,
+    Prune,
+    Events,
+    NetworkLs,
+    VolumeLs,
+    Tag,
+    Push,
+    Load,
+    Save,
+}
+
+impl Verb {
+    /// Every verb as the policy writes it.
+    #[rustfmt::skip]
+    pub const ALL: &[(Verb, &str)] = &[
+        (Verb::Ps, "ps"), (Verb::Images, "images"), (Verb::Info, "info"), (Verb::Version, "version"),
+        (Verb::Stats, "stats"), (Verb::Top, "top"), (Verb::Logs, "logs"), (Verb::Inspect, "inspect"),
+        (Verb::History, "history"), (Verb::Wait, "wait"), (Verb::Start, "start"), (Verb::Stop, "stop"),
+        (Verb::Restart, "restart"), (Verb::Kill, "kill"), (Verb::Pause, "pause"), (Verb::Unpause, "unpause"),
+        (Verb::Rename, "rename"), (Verb::Update, "update"), (Verb::Rm, "rm"), (Verb::Rmi, "rmi"),
+        (Verb::Pull, "pull"), (Verb::Run, "run"), (Verb::Exec, "exec"), (Verb::Build, "build"),
+        (Verb::Compose, "compose"), (Verb::Df, "df"), (Verb::Prune, "prune"), (Verb::Events, "events"),
+        (Verb::NetworkLs, "network ls"), (Verb::VolumeLs, "volume ls"), (Verb::Tag, "tag"),
+        (Verb::Push, "push"), (Verb::Load, "load"), (Verb::Save, "save"),
+    ];
+
+    /// As the policy writes it, like `network ls`.
+    pub fn words(self) -> &'static str {
+        Verb::ALL.iter().find(|(verb, _)| *verb == self).map_or("", |(_, words)| words)
+    }
+
+    /// The verb of that name.
+    pub fn named(words: &str) -> Option<Verb> {
+        Verb::ALL.iter().find(|(_, known)| *known == words).map(|(verb, _)| *verb)
+    }
+
+    /// Whether this build carries the verb out; the others are accepted in a policy and refused with
+    /// `not_yet`.
+    pub fn in_force(self) -> bool {
+        use Verb::*;
+        matches!(
+            self,
+            Ps | Images
+                | Info
+                | Version
+                | Logs
+                | Inspect
+                | Wait
+                | Start
+                | Stop
+                | Restart
+                | Rm
+                | Pull
+                | Run
+                | Exec
+                | NetworkLs
+                | VolumeLs
+        )
+    }
+}
+
+impl std::fmt::Display for Verb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.words())
+    }
+}
