@@ -211,8 +211,7 @@ fn any_bytes_as_a_line_give_one_clear_refusal() {
         let said = crate::said::Said::from(command.arg(std::ffi::OsStr::from_bytes(bytes)).output().unwrap());
         assert_eq!(said.code, 126, "{bytes:?}: {said:#?}");
         let begins = format!("doorward: refused ({reason}): ");
-        let close = reason == "bad_request" && said.stderr.starts_with("doorward: refused (");
-        assert!(said.stderr.starts_with(&begins) || close, "{}: {said:#?}", String::from_utf8_lossy(bytes));
+        assert!(said.stderr.starts_with(&begins), "{}: {said:#?}", String::from_utf8_lossy(bytes));
         assert_eq!(said.stdout, "");
     }
     house.ssh("whoami").worked();
