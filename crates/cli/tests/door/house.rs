@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 const ROLES: [(&str, &str); 2] = [
@@ -385,10 +386,13 @@ fn write_client(dir: &Path, account: &str, port: u16) {
     fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A port that was free a moment ago, outside the range that the kernel hands out.
+/// A port that was free a moment ago, outside the range that the kernel hands out. None is given twice in one
+/// process: an sshd takes its port only a while later.
 fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 2000).unwrap();
-    (0..2000)
+    std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed) % 2000)
+        .take(2000)
         .map(|offset| 22000 + (start * 7 + offset) % 2000)
         .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a free port")
