@@ -35,7 +35,7 @@ const NO_NAMESPACES: Weaker = Weaker {
 };
 const NO_CGROUP: Weaker = Weaker {
     code: "no_cgroup",
-    means: "commands are not put into a cgroup: rlimits bound their processes and files, nothing bounds their memory",
+    means: "commands are not put into a cgroup: rlimits bound their processes, their files and the memory of each process, nothing bounds the memory of all together",
     required: false,
 };
 const NOT_ROOT: Weaker = Weaker {

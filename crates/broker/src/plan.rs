@@ -158,11 +158,14 @@ pub(crate) fn words(program: &Program, argv: &[String]) -> Option<Strings> {
     Strings::new(words)
 }
 
-/// The limits of every command; memory is the cgroup's matter. The number of processes is counted over the
+/// The limits of every command. Memory is limited for each process, since a client can be told to read an
+/// endless file (`docker run --security-opt seccomp=/dev/zero`); all of them together are the cgroup's matter.
+/// The number of processes is counted over the
 /// whole account, which all commands of a worker share; root's account is everybody's, so it is left alone.
 pub(crate) fn limits(root: bool) -> Vec<Limit> {
     let all = [
         (libc::RLIMIT_CORE, 0),
+        (libc::RLIMIT_DATA, 1 << 30),
         (libc::RLIMIT_NOFILE, 1024),
         (libc::RLIMIT_FSIZE, 64 << 20),
         (libc::RLIMIT_MEMLOCK, 8 << 20),

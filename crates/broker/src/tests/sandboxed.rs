@@ -313,3 +313,13 @@ fn no_descriptor_of_the_broker_is_left_open_in_a_command() {
     drop(careless);
     assert_eq!(ran.out, "0\n1\n2\n3\n", "3 is the folder that ls reads: {ran:?}");
 }
+
+#[test]
+fn a_process_cannot_take_the_hosts_memory() {
+    if !root() {
+        return;
+    }
+    let script = "import sys\nkept = bytearray(64 << 20)\nprint('tried')\n\
+                  try:\n    more = bytearray(2 << 30)\n    print('SUCCEEDED')\nexcept MemoryError:\n    pass";
+    fails_everywhere(&house(), "take memory", |house, how| house.python(how, script));
+}
