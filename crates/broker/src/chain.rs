@@ -76,6 +76,7 @@ impl std::fmt::Display for ChainFault {
         match self.why {
             ChainWhy::NotAbsolute => write!(f, "{at} is not an absolute path"),
             ChainWhy::Os(code) => write!(f, "{at}: {}", std::io::Error::from_raw_os_error(code)),
+            ChainWhy::Owner(0) => write!(f, "{at} is owned by root, and this account needs one of its own"),
             ChainWhy::Owner(uid) => write!(f, "{at} is owned by uid {uid}; it must be owned by root"),
             ChainWhy::Writable(mode) => {
                 write!(f, "{at} can be written by others than its owner (mode {mode:04o}); use chmod go-w")

@@ -12,6 +12,7 @@ use doorward_audit::{Entry, Kind, Options, Writer};
 use doorward_policy::{Bundle, Policy};
 use doorward_wire::broker::HostReport;
 use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -108,6 +109,27 @@ pub(crate) struct Broker {
     pub(crate) audit: Writer,
     pub(crate) executor: Executor,
     pub(crate) commands: Commands,
+    /// Connections by uid.
+    seats: Mutex<HashMap<u32, usize>>,
+}
+
+/// Most connections of one account: a service keeps one.
+const CONNECTIONS: usize = 32;
+
+/// A connection's place; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    broker: Arc<Broker>,
+    uid: u32,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.broker.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = seats.get_mut(&self.uid) {
+            *taken = taken.saturating_sub(1);
+        }
+    }
 }
 
 /// Serves until TERM or INT, then writes the log's `stop` record and returns. HUP ends nothing.
@@ -171,6 +193,7 @@ pub(crate) fn open(config: Config) -> Result<Broker, BrokerError> {
         audit,
         executor,
         commands: Commands::default(),
+        seats: Mutex::default(),
     })
 }
 
@@ -178,6 +201,23 @@ pub(crate) fn open(config: Config) -> Result<Broker, BrokerError> {
 const REPORTED: (usize, usize) = (16, 400);
 
 impl Broker {
+    /// A place for a connection of an account, when there is one.
+    fn seat(self: &Arc<Self>, uid: u32) -> Option<Seat> {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = seats.entry(uid).or_default();
+        if *taken >= CONNECTIONS {
+            return None;
+        }
+        *taken = taken.saturating_add(1);
+        Some(Seat { broker: self.clone(), uid })
+    }
+
+    /// How many connections there are.
+    #[cfg(test)]
+    pub(crate) fn connections(&self) -> usize {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     /// Own findings and the proxy's; where both name a thing, the broker's own stands.
     pub(crate) fn known_of_host(&self) -> HostReport {
         let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -229,10 +269,15 @@ pub(crate) fn accept(broker: &Arc<Broker>) {
             std::thread::sleep(std::time::Duration::from_millis(50));
             continue;
         };
+        let Ok(credentials) = rustix::net::sockopt::socket_peercred(&socket) else { continue };
+        // Each connection has a thread: whoever takes over a service cannot take all of them.
+        let Some(seat) = broker.seat(credentials.uid.as_raw()) else { continue };
         let broker = broker.clone();
         // A connection that gets no thread is closed, and its peer tries again.
-        let _ =
-            std::thread::Builder::new().name("peer".into()).spawn(move || service::serve(&broker, socket));
+        let _ = std::thread::Builder::new().name("peer".into()).spawn(move || {
+            service::serve(&broker, socket);
+            drop(seat);
+        });
     }
 }
 

@@ -14,6 +14,7 @@ use doorward_wire::frame::{self, Receiver};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Most requests of one connection that are recorded and not ended.
 const MOST_OPEN: usize = 65536;
+
+/// Most answers that a peer may leave unread.
+const MOST_UNREAD: usize = 16384;
 
 /// Serves one connection to its end.
 pub(crate) fn serve(broker: &Arc<Broker>, socket: UnixStream) {
@@ -53,9 +57,13 @@ pub(crate) fn serve(broker: &Arc<Broker>, socket: UnixStream) {
         return;
     }
     let Ok(writing) = socket.try_clone() else { return };
+    let Ok(line) = socket.try_clone() else { return };
     let (outbox, letters) = mpsc::channel::<FromBroker>();
+    let unread = Arc::new(AtomicUsize::new(0));
+    let waiting = unread.clone();
     let writer = std::thread::spawn(move || {
         for letter in letters {
+            waiting.fetch_sub(1, Ordering::Relaxed);
             if frame::send(&writing, &letter, &[]).is_err() {
                 // The reading side sees the end too and cleans up.
                 let _ = writing.shutdown(std::net::Shutdown::Both);
@@ -63,7 +71,8 @@ pub(crate) fn serve(broker: &Arc<Broker>, socket: UnixStream) {
             }
         }
     });
-    let peer = Arc::new(Peer { broker: broker.clone(), service, outbox, open: Mutex::default() });
+    let peer =
+        Arc::new(Peer { broker: broker.clone(), service, outbox, unread, line, open: Mutex::default() });
     peer.listen(&mut receiver);
     peer.part();
     drop(peer);
@@ -130,6 +139,10 @@ pub(crate) struct Peer {
     pub(crate) broker: Arc<Broker>,
     service: Service,
     outbox: Sender<FromBroker>,
+    /// Letters in the outbox.
+    unread: Arc<AtomicUsize>,
+    /// The connection, to end it.
+    line: UnixStream,
     open: Mutex<Requests>,
 }
 
@@ -346,8 +359,14 @@ impl Peer {
         }
     }
 
-    /// Sends, when the connection is still there.
+    /// Sends, when the connection is still there. A peer that asks and does not read is given up: what waits
+    /// for it is the broker's memory.
     pub(crate) fn say(&self, message: FromBroker) {
+        if self.unread.fetch_add(1, Ordering::Relaxed) >= MOST_UNREAD {
+            self.unread.fetch_sub(1, Ordering::Relaxed);
+            let _ = self.line.shutdown(std::net::Shutdown::Both);
+            return;
+        }
         // Without one there is nobody to tell; `part` has seen to the records.
         let _ = self.outbox.send(message);
     }

@@ -562,3 +562,42 @@ fn garbage_ends_a_connection_and_not_the_broker() {
     peer.send(&ToBroker::Host { request: RequestId::new() }, &[]);
     assert!(matches!(peer.next(), FromBroker::Host { last_seq, .. } if last_seq >= 2));
 }
+
+#[test]
+fn a_peer_that_asks_and_does_not_read_is_given_up() {
+    if !root() {
+        return;
+    }
+    let house = house();
+    let peer = house.gateway();
+    peer.socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    let question = ToBroker::Host { request: RequestId("unread".into()) };
+    let end = (0..1_000_000).find_map(|_| frame::send(&peer.socket, &question, &[]).err());
+    assert!(end.is_some(), "the broker kept every answer");
+    house.gateway();
+}
+
+#[test]
+fn an_account_cannot_hold_all_connections() {
+    if !root() {
+        return;
+    }
+    let house = house();
+    let first = house.gateway();
+    let held: Vec<_> = (0..100).map(|_| UnixStream::connect(house.sock()).unwrap()).collect();
+    let closed = |socket: &UnixStream| {
+        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let read = (&*socket).read(&mut [0]);
+        !matches!(read, Err(ref error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    assert!(closed(held.last().unwrap()), "the last one is turned away");
+    drop(held);
+    drop(first);
+    // Places come back as the broker sees the ends.
+    let until = Instant::now() + Duration::from_secs(10);
+    while house.broker.connections() > 0 {
+        assert!(Instant::now() < until, "places do not come back");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    house.gateway();
+}
