@@ -11,7 +11,7 @@ use crate::reply::{self, Reply};
 use crate::rules::Rules;
 use crate::visit::{Guest, Visit};
 use doorward_engine::{
-    Approved, Call, Decision, Effect, Facts, Lookup, Request as Asking, Shape, Travel, judge, read_head,
+    Act, Approved, Call, Decision, Effect, Facts, Lookup, Request as Asking, Shape, Travel, judge, read_head,
 };
 use doorward_policy::{Reason, Refusal};
 use hyper::Request;
@@ -104,6 +104,10 @@ async fn decide(
 
     let upgrade = intake::offers_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
     let asking = take_body(visit, asked, call, request).await?;
+    let turn = match asking.endpoint().act {
+        Act::ContainerCreate | Act::NetworkCreate => Some(guest.turn().await),
+        _ => None,
+    };
     let facts = gather(visit, &rules, &guest, &asking).await?;
     match judge(&asking, &facts, &rules.policy, &visit.worker) {
         Decision::Refuse(refusal) => Err(refusal),
@@ -116,8 +120,17 @@ async fn decide(
             check_stdin(&approved, upgrade.as_ref())?;
             asked.approved(&approved);
             let (act, version) = (asking.endpoint().act, asking.version());
-            let passage =
-                Passage { rules, guest, approved: *approved, act, version, ceiling, upgrade, permit };
+            let passage = Passage {
+                rules,
+                guest,
+                approved: *approved,
+                act,
+                version,
+                ceiling,
+                upgrade,
+                permit,
+                _turn: turn,
+            };
             Ok(Course::Forward(Box::new(passage)))
         }
     }

@@ -17,6 +17,7 @@ use hyper::{Request, Response};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 
 /// All that a request takes with it on its way to the engine.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct Passage {
     pub(crate) upgrade: Option<OnUpgrade>,
     /// Counted as open until the answer has ended.
     pub(crate) permit: Permit,
+    /// While it makes something that is counted: the next to be made counts it too.
+    pub(crate) _turn: Option<OwnedMutexGuard<()>>,
 }
 
 /// The engine's answer's head, and the connection that its body comes on.

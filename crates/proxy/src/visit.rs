@@ -9,7 +9,7 @@ use doorward_wire::broker::Asker;
 use doorward_wire::client::BrokerLink;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 /// Most exec ids that are remembered for a worker; the oldest is forgotten, and then is as if it were not its.
 const EXECS: usize = 4096;
@@ -35,6 +35,8 @@ pub(crate) struct Proxy {
 pub(crate) struct Guest {
     /// How much it asks.
     pub(crate) counters: Arc<Counters>,
+    /// Held while one of the kinds of objects that a role counts is judged and made.
+    making: Arc<tokio::sync::Mutex<()>>,
     execs: Mutex<VecDeque<String>>,
 }
 
@@ -85,6 +87,12 @@ impl Proxy {
 }
 
 impl Guest {
+    /// The worker's turn to make something that its role counts: between counting and making, nothing else of
+    /// its is made, so requests that come at once cannot all count the same.
+    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.making).lock_owned().await
+    }
+
     /// Remembers an exec that the worker created.
     pub(crate) fn remember_exec(&self, id: String) {
         let mut execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,7 +13,7 @@ use doorward_proxy::{ProxyError, Timings};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 use support::ServedProxy;
@@ -424,6 +424,44 @@ fn a_create_is_compared_also_when_its_worker_is_gone() {
     let removal = removals.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(removal.starts_with(REMOVAL), "{removal}");
     assert_eq!(broker.outcome(&create.request).status, 500);
+}
+
+#[test]
+fn creates_that_come_at_once_do_not_all_count_the_same() {
+    const ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let engine = FakeEngine::keeping(move |line, stream| {
+        let answer = if line.starts_with("GET /v1.41/images/") {
+            let image =
+                format!(r#"{{"Id":"sha256:{ID}","RepoTags":["library-of-nobody/x:1"],"Config":{{}}}}"#);
+            answered("200 OK", &image)
+        } else if line.starts_with("GET /v1.41/containers/json") {
+            let list = vec!["{}"; counted.load(Ordering::SeqCst)].join(",");
+            answered("200 OK", &format!("[{list}]"))
+        } else if line.starts_with("POST /v1.41/containers/create") {
+            std::thread::sleep(Duration::from_millis(100));
+            counted.fetch_add(1, Ordering::SeqCst);
+            answered("201 Created", &format!(r#"{{"Id":"{ID}","Warnings":[]}}"#))
+        } else {
+            answered("200 OK", &format!(r#"{{"Id":"{ID}","HostConfig":{{}},"Config":{{}}}}"#))
+        };
+        drop(stream.write_all(&answer));
+    });
+    let policy =
+        policy(&engine.path()).replace("\"pull\"", "\"run\"") + "[role.looks.docker.run]\ncount = 2\n";
+    let broker = FakeBroker::start(&policy, &[WORKER]);
+    let _proxy = ServedProxy::start(&broker.path());
+    let socket = broker.worker_socket(WORKER);
+    let at_once: Vec<_> = (0..8)
+        .map(|_| {
+            let socket = socket.clone();
+            std::thread::spawn(move || ask(&socket, "POST", "/v1.41/containers/create", CREATE).reason())
+        })
+        .collect();
+    let reasons: Vec<_> = at_once.into_iter().map(|asking| asking.join().unwrap()).collect();
+    assert_eq!(reasons.iter().filter(|reason| *reason == "quota_reached").count(), 6, "{reasons:?}");
+    assert_eq!(made.load(Ordering::SeqCst), 2);
 }
 
 #[test]
