@@ -12,7 +12,7 @@ use doorward_policy::{How, Identity, Network, SEARCH_PATH, Worker};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ pub(crate) struct Executor {
     pub(crate) isolation: Isolation,
     landlock: u32,
     rooms: Rooms,
+    /// The docker client's. It reads any file that its words name (`--env-file`), so it sees none of `/etc`,
+    /// of which it needs none.
+    client_rooms: Rooms,
     accounts: Mutex<HashMap<Who, (Instant, Ids)>>,
 }
 
@@ -50,10 +53,14 @@ impl Executor {
         } else {
             &[Isolation::UserNamespace]
         };
+        // Last, so that what is hidden in it is still found.
+        let etc = std::iter::once(PathBuf::from("/etc"));
+        let clients = Hidden { paths: hidden.paths.iter().cloned().chain(etc).collect() };
         let mut executor = Executor {
             isolation: Isolation::Bare,
             landlock: landlock::version(),
-            rooms: Rooms::new(mountpoint, hidden),
+            rooms: Rooms::new(mountpoint.clone(), hidden),
+            client_rooms: Rooms::new(mountpoint, clients),
             accounts: Mutex::default(),
         };
         for way in ways {
@@ -97,6 +104,7 @@ impl Executor {
     /// To be called now and then: lets go of what has not been used for a while.
     pub(crate) fn sweep(&self) {
         self.rooms.sweep();
+        self.client_rooms.sweep();
     }
 
     /// Everything that the fork needs. `extra` is added to the environment.
@@ -114,7 +122,9 @@ impl Executor {
             .map_err(|name| PrepareError::Unavailable(format!("this host has no capability `{name}`")))?;
         let sees_processes = how.caps.contains("sys_ptrace");
         let proc = if sees_processes { Proc::Host } else { Proc::Own };
-        let room = self.rooms.room(how, proc, self.isolation).map_err(|why| {
+        let is_client = argv.first().is_some_and(|word| word == "docker");
+        let rooms = if is_client { &self.client_rooms } else { &self.rooms };
+        let room = rooms.room(how, proc, self.isolation).map_err(|why| {
             eprintln!("doorward: broker: no file system view for a command: {why}");
             PrepareError::Unavailable(
                 "commands cannot be shut in at the moment; the operator must look at the broker's messages"
