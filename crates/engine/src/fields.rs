@@ -340,7 +340,7 @@ pub(crate) static NETWORK_CREATE: &[Field] = &[
     parts("IPAM", Object(IPAM), IPAM),
     judged("EnableIPv4", Flag, judge::ipv4),
     never("EnableIPv6", Flag, "only IPv4 is given out"),
-    never("Options", PAIRS, "network driver options are not allowed"),
+    judged("Options", PAIRS, judge::network_options),
     judged("Labels", Map(&Text(4096), 256), judge::labels),
 ];
 

@@ -122,6 +122,10 @@ fn own_networks_are_internal_and_found_again() {
         (&network["Internal"], &network["Labels"]["doorward.worker"]),
         (&json!(true), &json!(house.worker))
     );
+    let address = network["IPAM"]["Config"][0]["Gateway"].as_str().unwrap().to_owned();
+    let hosts_own = std::fs::read_to_string("/proc/net/fib_trie").unwrap();
+    let bears = |line: &str| line.trim().strip_prefix("|-- ") == Some(address.as_str());
+    assert!(!hosts_own.lines().any(bears), "the host listens at {address} to the network's containers");
 
     let body = json!({"Image": house.image, "Cmd": ["/bin/sleep", "60"], "HostConfig": {"NetworkMode": name},
         "NetworkingConfig": {"EndpointsConfig": {&name: {"Aliases": ["server"]}}}});

@@ -212,6 +212,16 @@ pub(crate) fn internal(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     Ok(Some(json!(flag(given) || !wish.role.egress)))
 }
 
+/// `Options` of a new network: none of a worker's. An internal network gets no address of the host's, by which
+/// its containers would reach whatever the host listens on at all addresses.
+pub(crate) fn network_options(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    if given.is_some_and(|given| !walk::is_zero(given)) {
+        return Err(not_allowed("network driver options are not allowed"));
+    }
+    let is_internal = flag(wish.body.get("Internal")) || !wish.role.egress;
+    Ok(is_internal.then(|| json!({"com.docker.network.bridge.inhibit_ipv4": "true"})))
+}
+
 /// `EnableIPv4`: on.
 pub(crate) fn ipv4(_: &Wish<'_>, given: Option<&Value>) -> Made {
     match given {
