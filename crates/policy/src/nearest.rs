@@ -4,9 +4,14 @@
 const LONGEST: usize = 64;
 
 /// The candidate with the smallest edit distance to `word`, when it is close enough to be a slip: at most a
-/// third of the word's length, and one for short words. Of equals the first.
+/// third of the word's length, and one for short words. Of equals the first. A word of one or two letters has
+/// none: one edit makes another word of it.
 pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let allowed = word.chars().count().div_ceil(3).max(1);
+    let length = word.chars().count();
+    if length < 3 {
+        return None;
+    }
+    let allowed = length.div_ceil(3);
     candidates
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
@@ -71,5 +76,10 @@ mod tests {
     fn a_far_word_has_no_nearest() {
         assert_eq!(nearest("rolse", ["roles", "keys"].into_iter()), Some("roles"));
         assert_eq!(nearest("xyzzy", ["roles", "keys"].into_iter()), None);
+        assert_eq!(
+            nearest("ls", ["ss", "ps"].into_iter()),
+            None,
+            "each other two-letter word is one edit away"
+        );
     }
 }

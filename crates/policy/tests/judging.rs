@@ -154,6 +154,17 @@ fn docker_words_are_refused_with_their_reason() {
 }
 
 #[test]
+fn what_a_refusal_calls_allowed_is_allowed() {
+    let nearest = |line| docker(line).expect_err(line).nearest.unwrap_or_default();
+    assert_eq!(nearest("docker stpo x"), "docker stop");
+    // Near a verb that is not granted, and near one that is not yet in force: the whole list instead.
+    assert!(nearest("docker kil x").starts_with("docker ps|"), "{}", nearest("docker kil x"));
+    assert!(nearest("docker statss x").starts_with("docker ps|"), "{}", nearest("docker statss x"));
+    let network = nearest("docker network create x");
+    assert!(network.contains("DOCKER_HOST=ssh://"), "the Engine API makes networks: {network}");
+}
+
+#[test]
 fn exec_never_reaches_what_another_worker_owns() {
     let policy = policy();
     let judge = |owner, argv: &[&str]| {

@@ -121,10 +121,20 @@ impl Policy {
             format!("`docker {given}` is not a docker command that is known here"),
         )
         .path("word 2");
-        match nearest(&given, WORDS.iter().map(|(words, _)| *words).filter(|words| !words.starts_with('-'))) {
-            Some(meant) => refusal.nearest(format!("docker {meant}")),
-            None => refusal.nearest(self.verbs_shown(worker)),
+        let known = WORDS.iter().map(|(words, _)| *words).filter(|words| !words.starts_with('-'));
+        let meant = nearest(&given, known).and_then(|meant| WORDS.iter().find(|(words, _)| *words == meant));
+        match meant {
+            // What a refusal calls allowed must be.
+            Some((meant, Meaning::Verb(verb))) if self.grants(worker, *verb) => {
+                refusal.nearest(format!("docker {meant}"))
+            }
+            _ => refusal.nearest(self.verbs_shown(worker)),
         }
+    }
+
+    /// Whether a role of the worker has the verb, and this version can do it.
+    fn grants(&self, worker: &str, verb: Verb) -> bool {
+        verb.in_force() && self.docker_roles(worker).any(|role| role.verbs.contains(&verb))
     }
 
     /// What the worker's roles grant, as words on one line.

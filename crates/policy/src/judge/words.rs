@@ -20,8 +20,9 @@ use Reason::{NotYet, VerbNotAllowed};
 
 const FILES: &str = "it takes files out of containers or puts them in";
 const CREATE: &str = "containers are created and started in one step";
-const OWN_NETWORKS: &str = "networks are managed by the operator";
-const OWN_VOLUMES: &str = "volumes are managed by the operator";
+const OWN_NETWORKS: &str = "a line does not manage networks; the Engine API does, where a role has `run`";
+const OWN_CLIENT: &str = "the same with your own docker client: DOCKER_HOST=ssh://USER@HOST";
+const OWN_VOLUMES: &str = "named volumes come with a later version";
 const SWARM: &str = "swarm is not part of what workers do";
 const PLUGIN: &str = "plugins run on the host with the engine's privilege";
 const LOGIN: &str = "registry passwords are the operator's";
@@ -70,9 +71,9 @@ pub(super) const WORDS: &[(&str, Meaning)] = &[
     ("image push", Refused(VerbNotAllowed, OFF_HOST, None)),
     ("image tag", Refused(VerbNotAllowed, OTHER_TAG, None)),
     ("network ls", Is(Verb::NetworkLs)), ("network list", Is(Verb::NetworkLs)), ("network inspect", Is(Verb::Inspect)),
-    ("network create", Refused(VerbNotAllowed, OWN_NETWORKS, Some("docker network ls"))),
-    ("network rm", Refused(VerbNotAllowed, OWN_NETWORKS, Some("docker network ls"))),
-    ("network remove", Refused(VerbNotAllowed, OWN_NETWORKS, Some("docker network ls"))),
+    ("network create", Refused(VerbNotAllowed, OWN_NETWORKS, Some(OWN_CLIENT))),
+    ("network rm", Refused(VerbNotAllowed, OWN_NETWORKS, Some(OWN_CLIENT))),
+    ("network remove", Refused(VerbNotAllowed, OWN_NETWORKS, Some(OWN_CLIENT))),
     ("network connect", Refused(VerbNotAllowed, OWN_NETWORKS, Some("docker network ls"))),
     ("network disconnect", Refused(VerbNotAllowed, OWN_NETWORKS, Some("docker network ls"))),
     ("network prune", Refused(VerbNotAllowed, OWN_NETWORKS, Some("docker network ls"))),
