@@ -31,8 +31,9 @@ run = "sh -c {script:/.+/}"
 run = "cat /proc/uptime"
 
 [role.tests.docker]
-verbs = ["ps", "logs"]
+verbs = ["ps", "logs", "run", "stats"]
 containers = ["own"]
+run = { ports = ["127.0.0.1:20000-20009"] }
 
 [runs]
 redact = ['(?i)password[=: ]+\S+']

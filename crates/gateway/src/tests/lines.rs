@@ -207,7 +207,10 @@ fn help_with_words_shows_what_begins_with_them() {
     let house = House::new();
     let cat = house.say("help cat").out();
     assert!(cat.contains("cat /proc/uptime") && !cat.contains("sh -c"), "{cat}");
-    assert!(house.say("help docker").out().contains("docker logs"));
+    let docker = house.say("help docker").out();
+    assert!(docker.contains("docker logs") && docker.contains("127.0.0.1:20000-20009"), "{docker}");
+    assert!(!docker.contains("stats"), "a verb that is refused as not yet there: {docker}");
+    assert!(!house.say("help").out().contains("stats"));
     assert!(house.say("help runs").out().contains("runs show ID"));
     assert!(house.say("help nothing").out().contains("Nothing that you may do"));
 }

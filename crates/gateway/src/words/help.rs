@@ -4,7 +4,7 @@ use super::{WORDS, named};
 use crate::conversation::Gone;
 use crate::record::Request;
 use crate::session::{Answer, Session};
-use doorward_policy::{DockerRole, Policy, Role, Selector, Verb};
+use doorward_policy::{DockerRole, Policy, Role, RunGrant, Selector, Verb};
 use std::fmt::Write;
 
 /// Usage lines of one role that are shown at once; `help WORD` shows the others.
@@ -84,10 +84,15 @@ fn role_lines(role: &Role, text: &mut String) {
         let _ = writeln!(text, "  … and {more} more: help WORD");
     }
     if let Some(docker) = &role.docker {
-        let verbs: Vec<_> = docker.verbs.iter().map(|verb| verb.words()).collect();
+        let verbs: Vec<_> = verbs_in_force(docker).map(Verb::words).collect();
         let _ = writeln!(text, "  docker {}", verbs.join("|"));
         exec_lines(docker, text);
     }
+}
+
+/// What the role grants and this version can do: the rest would be refused.
+fn verbs_in_force(docker: &DockerRole) -> impl Iterator<Item = Verb> {
+    docker.verbs.iter().copied().filter(|verb| verb.in_force())
 }
 
 fn exec_lines(docker: &DockerRole, text: &mut String) {
@@ -133,7 +138,7 @@ fn some(policy: &Policy, worker: &str, words: &[String]) -> String {
 
 fn docker_lines(docker: &DockerRole, text: &mut String) {
     let _ = writeln!(text, "{}: docker, with the engine's socket judging each call", docker.role);
-    for verb in &docker.verbs {
+    for verb in verbs_in_force(docker) {
         let _ = writeln!(text, "  docker {}", verb.words());
     }
     if docker.verbs.contains(&Verb::Exec) || !docker.exec.is_empty() {
@@ -145,7 +150,31 @@ fn docker_lines(docker: &DockerRole, text: &mut String) {
     let _ = writeln!(text, "  images      {}", images.join(", "));
     let _ = writeln!(text, "  networks    {}", selectors(&docker.networks));
     let _ = writeln!(text, "  volumes     {}", selectors(&docker.volumes));
+    if docker.verbs.contains(&Verb::Run) {
+        run_lines(&docker.run, text);
+    }
     let _ = writeln!(text, "For your own docker client: DOCKER_HOST=ssh://USER@HOST");
+}
+
+/// What a new container may ask for.
+fn run_lines(run: &RunGrant, text: &mut String) {
+    let ports = run.ports.iter().map(|range| match range.first == range.last {
+        true => format!("{}:{}", range.address, range.first),
+        false => format!("{}:{}-{}", range.address, range.first, range.last),
+    });
+    let binds = run
+        .binds
+        .iter()
+        .map(|bind| format!("{}:{}:{}", bind.host, bind.at, if bind.writable { "rw" } else { "ro" }));
+    let listed = |list: Vec<String>| if list.is_empty() { "none".into() } else { list.join(", ") };
+    let _ = writeln!(text, "  ports       {}", listed(ports.collect()));
+    let _ = writeln!(text, "  binds       {}", listed(binds.collect()));
+    if let Some(memory) = run.memory {
+        let _ = writeln!(text, "  memory      {}", crate::clock::size(memory));
+    }
+    if let Some(count) = run.count {
+        let _ = writeln!(text, "  at a time   {count} containers");
+    }
 }
 
 fn selector(selector: &Selector) -> &str {
