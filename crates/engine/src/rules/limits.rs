@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// `Memory`, bytes; nothing asked is the cap.
 pub(crate) fn memory(wish: &Wish<'_>, given: Option<&Value>) -> Made {
-    capped(int(given), wish.role.run.memory, "memory", "--memory")
+    capped(int(given), wish.role.run.memory, "memory", |cap| format!("--memory {}", size(cap)))
 }
 
 /// `MemorySwap`: always equal to `Memory`, so that the cap cannot be swapped away.
@@ -34,19 +34,21 @@ pub(crate) fn memory_reservation(wish: &Wish<'_>, given: Option<&Value>) -> Made
 
 /// `NanoCpus`; nothing asked is the cap.
 pub(crate) fn nano_cpus(wish: &Wish<'_>, given: Option<&Value>) -> Made {
-    capped(int(given), wish.role.run.nano_cpus, "nano-CPUs", "--cpus")
+    capped(int(given), wish.role.run.nano_cpus, "CPUs", |cap| format!("--cpus {}", cpus(cap)))
 }
 
 /// `PidsLimit`; 0 and -1 are unlimited and so the cap.
 pub(crate) fn pids(wish: &Wish<'_>, given: Option<&Value>) -> Made {
-    capped(int(given).max(0), wish.role.run.pids, "processes", "--pids-limit")
+    capped(int(given).max(0), wish.role.run.pids, "processes", |cap| format!("--pids-limit {cap}"))
 }
 
 /// `ShmSize`, bytes; nothing asked is the cap. Without a cap, up to the engine's own 64 MiB.
 pub(crate) fn shm(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     match (int(given), wish.role.run.shm) {
         (0, None) => Ok(None),
-        (asked, cap) => capped(asked, Some(cap.unwrap_or(64 << 20)), "bytes of shared memory", "--shm-size"),
+        (asked, cap) => capped(asked, Some(cap.unwrap_or(64 << 20)), "shared memory", |cap| {
+            format!("--shm-size {}", size(cap))
+        }),
     }
 }
 
@@ -115,16 +117,30 @@ pub(crate) fn health_time(_: &Wish<'_>, given: Option<&Value>) -> Made {
 }
 
 /// The asked amount, or the cap when nothing was asked; without a cap, whatever limit was asked.
-fn capped(asked: i64, cap: Option<u64>, what: &str, option: &str) -> Made {
+fn capped(asked: i64, cap: Option<u64>, what: &str, option: impl Fn(i64) -> String) -> Made {
     let cap = cap.map(|cap| i64::try_from(cap).unwrap_or(i64::MAX));
     match (asked, cap) {
         (..0, _) => Err(not_allowed(format!("negative {what} mean no limit, which is not allowed"))),
         (0, None) => Ok(None),
         (0, Some(cap)) => Ok(Some(json!(cap))),
         (asked, Some(cap)) if asked > cap => Err(not_allowed(format!("more {what} than the role allows"))
-            .nearest(format!("{option} of at most {cap} (the role's cap)"))),
+            .nearest(format!("{}, or less", option(cap)))),
         (asked, _) => Ok(Some(json!(asked))),
     }
+}
+
+/// Bytes as docker's options take them.
+fn size(bytes: i64) -> String {
+    match [(1 << 30, "g"), (1 << 20, "m")].into_iter().find(|(unit, _)| bytes % unit == 0) {
+        Some((unit, letter)) => format!("{}{letter}", bytes / unit),
+        None => format!("{bytes}b"),
+    }
+}
+
+/// Nano-CPUs as `--cpus` takes them.
+fn cpus(nano: i64) -> String {
+    let (whole, part) = (nano / 1_000_000_000, nano % 1_000_000_000);
+    format!("{whole}.{part:09}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A limit of the role on how many: `count` containers at one time.
@@ -137,5 +153,18 @@ pub(crate) fn within_count(wish: &Wish<'_>, have: usize) -> Result<(), Refusal> 
         )
         .nearest("docker rm a container that is no longer needed")),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_is_told_as_docker_takes_it() {
+        assert_eq!([size(4 << 30), size(64 << 20), size(1000)], ["4g", "64m", "1000b"]);
+        assert_eq!([cpus(2_000_000_000), cpus(500_000_000)], ["2", "0.5"]);
+        let refused = capped(3, Some(2), "processes", |cap| format!("--pids-limit {cap}")).unwrap_err();
+        assert_eq!(refused.nearest.as_deref(), Some("--pids-limit 2, or less"));
     }
 }

@@ -146,15 +146,15 @@ fn one_port(wish: &Wish<'_>, address: &str, port: &str) -> Result<Value, Refusal
     let refuse = |why: &str| {
         let allowed = wish.role.run.ports.iter().map(|range| match range.first == range.last {
             true => format!("-p {}:{}:PORT", range.address, range.first),
-            false => format!("-p {}:{}..{}:PORT", range.address, range.first, range.last),
+            false => format!("-p {}:{}-{}:PORT, one port of them", range.address, range.first, range.last),
         });
         Err(not_allowed(why).nearest(listed(allowed, "no -p")))
     };
     let Ok(ip) = address.parse::<std::net::IpAddr>() else {
-        return refuse("a port is published on a loopback address that is said: -p 127.0.0.1:HOST:CONTAINER");
+        return refuse("-p must name a loopback address: -p 127.0.0.1:HOST:CONTAINER");
     };
     let Some(number) = port_number(port) else {
-        return refuse("a port is published on one host port that is said: -p 127.0.0.1:HOST:CONTAINER");
+        return refuse("-p must name one host port: -p 127.0.0.1:HOST:CONTAINER");
     };
     let named = |range: &&doorward_policy::PortRange| {
         range.address == ip && (range.first..=range.last).contains(&number)
