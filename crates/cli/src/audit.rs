@@ -1,8 +1,8 @@
 //! `doorward audit`: what the log says, and whether it was left as it was written.
 
 use crate::args::{Audit, AuditFilter};
-use crate::exit::{BROKEN, fail};
-use doorward_audit::{ReadError, Reader, Shown, Verdict, Wanted, render, verify};
+use crate::exit::{BROKEN, FAILED, fail};
+use doorward_audit::{Fault, FaultKind, ReadError, Reader, Shown, Verdict, Wanted, render, verify};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -64,9 +64,27 @@ fn check(folder: &Path) -> u8 {
             }
             0
         }
+        // No folder to look into says nothing about the log.
+        Err(Fault { segment, kind: FaultKind::Unreadable(error), .. }) if Path::new(&segment) == folder => {
+            eprintln!("doorward: audit log {segment}: {error}");
+            FAILED
+        }
         Err(fault) => {
             eprintln!("doorward: the audit log does not verify: {fault}");
             BROKEN
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_not_there_is_not_called_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(check(&folder.path().join("audit")), FAILED);
+        std::fs::write(folder.path().join("audit-00000000000000000001.jsonl"), "no record\n").unwrap();
+        assert_eq!(check(folder.path()), BROKEN);
     }
 }

@@ -57,5 +57,5 @@ fn command(args: args::Args) -> u8 {
 fn operator(folders: &Folders, ask: Operator) -> u8 {
     let hello = Hello { protocol: doorward_wire::PROTOCOL, ..Hello::default() };
     let frames = [FromSession::Hello(hello), FromSession::Operator(ask)];
-    session::converse(&folders.runtime_dir, false, &frames)
+    session::converse_as_operator(&folders.runtime_dir, &frames)
 }

@@ -105,6 +105,7 @@ fn with_group_of(ids: &str, engine: &Path, notes: &mut Vec<String>) -> String {
 async fn mind(plan: &Plan, folders: &Folders) -> io::Result<u8> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
+    alone(&folders.runtime_dir).await?;
     let [(broker_name, broker_args), (gateway_name, gateway_args), (proxy_name, proxy_args)] = &plan.services;
     let mut broker = start(broker_args)?;
     if let Some(status) = first_breath(&mut broker, &folders.runtime_dir.join("broker.sock")).await? {
@@ -127,6 +128,19 @@ async fn mind(plan: &Plan, folders: &Folders) -> io::Result<u8> {
         end(child).await;
     }
     Ok(0)
+}
+
+/// Fails when services answer in this folder already: a second broker would take turns with the first's sockets
+/// and never get its log.
+async fn alone(runtime_dir: &Path) -> io::Result<()> {
+    match tokio::net::UnixStream::connect(runtime_dir.join("gateway.sock")).await {
+        Err(_) => Ok(()),
+        Ok(_) => Err(io::Error::other(format!(
+            "another doorward serves in {} already; end it first, or give this one another --runtime-dir and \
+             --state-dir",
+            runtime_dir.display()
+        ))),
+    }
 }
 
 fn start(args: &[String]) -> io::Result<Child> {
@@ -169,4 +183,21 @@ async fn end(child: &mut Child) {
 
 fn code_of(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_second_doorward_in_the_same_folder_is_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(alone(folder.path()).await.is_ok());
+        let socket = folder.path().join("gateway.sock");
+        let first = tokio::net::UnixListener::bind(&socket).unwrap();
+        let said = alone(folder.path()).await.unwrap_err().to_string();
+        assert!(said.contains("another doorward") && said.contains("--runtime-dir"), "{said}");
+        drop(first);
+        assert!(alone(folder.path()).await.is_ok(), "a socket that a dead one left is nobody's");
+    }
 }

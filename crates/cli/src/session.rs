@@ -14,6 +14,9 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+/// What a worker is told when nobody listens.
+const NOT_RUNNING: &str = "refused (gateway_unavailable): the services are not running; ask the operator";
+
 /// Runs the session to its end; the exit code for sshd.
 pub(crate) fn run(session: &Session) -> u8 {
     let claims = Hello {
@@ -29,10 +32,25 @@ pub(crate) fn run(session: &Session) -> u8 {
 
 /// Connects to the gateway, says `ask`, and carries the answer to this process's own stdout and stderr.
 pub(crate) fn converse(runtime_dir: &Path, as_shell: bool, ask: &[FromSession]) -> u8 {
-    let socket = match connect(runtime_dir, as_shell) {
-        Ok(socket) => socket,
-        Err(message) => return fail(message),
-    };
+    match connect(runtime_dir, as_shell) {
+        Ok(socket) => carry(socket, ask),
+        Err(message) => fail(message),
+    }
+}
+
+/// The same for the operator, who is told where the services were looked for.
+pub(crate) fn converse_as_operator(runtime_dir: &Path, ask: &[FromSession]) -> u8 {
+    match connect(runtime_dir, false) {
+        Ok(socket) => carry(socket, ask),
+        Err(message) if message != NOT_RUNNING => fail(message),
+        Err(_) => fail(&format!(
+            "no services answer in {}: start them with `doorward serve`, or say `--runtime-dir`",
+            runtime_dir.display()
+        )),
+    }
+}
+
+fn carry(socket: UnixStream, ask: &[FromSession]) -> u8 {
     match exchange(socket, ask) {
         Ok(code) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => FAILED,
@@ -44,8 +62,7 @@ fn connect(runtime_dir: &Path, as_shell: bool) -> Result<UnixStream, &'static st
     if !is_believable(runtime_dir, as_shell) {
         return Err("the services' folder is not theirs; ask the operator to run `doorward status`");
     }
-    UnixStream::connect(runtime_dir.join("gateway.sock"))
-        .map_err(|_| "refused (gateway_unavailable): the services are not running; ask the operator")
+    UnixStream::connect(runtime_dir.join("gateway.sock")).map_err(|_| NOT_RUNNING)
 }
 
 /// A folder of root's or doorward's; in a try-out without root also of the caller's own.
