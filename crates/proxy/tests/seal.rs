@@ -10,7 +10,7 @@
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Cases by name; each runs in a process of its own, on its only thread.
 const CASES: [(&str, fn()); 2] = [
@@ -99,7 +99,8 @@ fn service_still_works() {
     let folder = std::env::current_dir().unwrap();
     let path = folder.join("outside.sock");
     let command = format!("head -c {BYTES} /dev/zero | socat STDIN UNIX-LISTEN:{}", path.display());
-    let outside = Command::new("sh").args(["-c", &command]).spawn().unwrap();
+    let mut outside = Command::new("sh");
+    let outside = outside.args(["-c", &command]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let own = folder.join("inside.sock");
     let listener = UnixListener::bind(&own).unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -117,7 +118,13 @@ fn service_still_works() {
         near.unwrap().read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "served");
         let mut bytes = Vec::new();
-        let mut outside = tokio::net::UnixStream::connect(&path).await.unwrap();
+        // Its socket has a path a moment before it listens.
+        let mut outside = loop {
+            match tokio::net::UnixStream::connect(&path).await {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => tokio::task::yield_now().await,
+                connected => break connected.unwrap(),
+            }
+        };
         outside.read_to_end(&mut bytes).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         bytes.len()
