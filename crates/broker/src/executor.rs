@@ -7,13 +7,14 @@ use crate::plan::{self, Ids, Isolation, Plan, Proc, Streams, Strings};
 use crate::program::{self, Program, ProgramFault};
 use crate::rooms::Rooms;
 use crate::sandbox::Hidden;
-use crate::{spawn, supervise};
+use crate::{spawn, supervise, unowned};
 use doorward_policy::{How, Identity, Network, SEARCH_PATH, Worker};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What stays the same from command to command.
@@ -26,6 +27,8 @@ pub(crate) struct Executor {
     /// of which it needs none.
     client_rooms: Rooms,
     accounts: Mutex<HashMap<Who, (Instant, Ids)>>,
+    /// Whether `/etc` is shown as nobody's ([`crate::unowned`]).
+    pub(crate) etc_disowned: bool,
 }
 
 /// As whom: a worker's spawn uid, and what the rule says.
@@ -43,6 +46,14 @@ pub(crate) enum PrepareError {
     Bad(&'static str),
 }
 
+/// The namespace for `/etc`, where this host can use it.
+fn unowned() -> Option<Arc<OwnedFd>> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    unowned::namespace().ok().filter(|namespace| unowned::works(namespace).is_ok()).map(Arc::new)
+}
+
 impl Executor {
     /// Finds the strongest isolation that works here by trying it. `mountpoint` is an empty folder of the
     /// broker's; `hidden` is seen by no command.
@@ -56,11 +67,13 @@ impl Executor {
         // Last, so that what is hidden in it is still found.
         let etc = std::iter::once(PathBuf::from("/etc"));
         let clients = Hidden { paths: hidden.paths.iter().cloned().chain(etc).collect() };
+        let unowned = unowned();
         let mut executor = Executor {
             isolation: Isolation::Bare,
             landlock: landlock::version(),
-            rooms: Rooms::new(mountpoint.clone(), hidden),
-            client_rooms: Rooms::new(mountpoint, clients),
+            etc_disowned: unowned.is_some(),
+            rooms: Rooms::new(mountpoint.clone(), hidden, unowned.clone()),
+            client_rooms: Rooms::new(mountpoint, clients, unowned),
             accounts: Mutex::default(),
         };
         for way in ways {

@@ -38,6 +38,11 @@ const NO_CGROUP: Weaker = Weaker {
     means: "commands are not put into a cgroup: rlimits bound their processes, their files and the memory of each process, nothing bounds the memory of all together",
     required: false,
 };
+const ETC_BY_LIST: Weaker = Weaker {
+    code: "etc_by_list",
+    means: "/etc cannot be mounted as nobody's here (Linux 5.12 and a file system that can): a known list of secrets is hidden in it, other files that only root reads are open to rules with `as = \"root\"` or dac_read_search",
+    required: false,
+};
 const NOT_ROOT: Weaker = Weaker {
     code: "not_root",
     means: "running without root: commands run as this account; rules with `as`, `groups` or `caps` answer `unavailable`; the account can change the audit log",
@@ -77,7 +82,7 @@ pub fn probe() -> HostReport {
 }
 
 /// Adds what only a try could tell.
-pub(crate) fn add_isolation(report: &mut HostReport, isolation: Isolation) {
+pub(crate) fn add_isolation(report: &mut HostReport, isolation: Isolation, etc_disowned: bool) {
     let text = match isolation {
         Isolation::Full => "mount, pid, ipc, uts, network",
         Isolation::UserNamespace => "user, mount, pid, ipc, uts, network",
@@ -86,6 +91,9 @@ pub(crate) fn add_isolation(report: &mut HostReport, isolation: Isolation) {
     fact(report, "namespaces", text);
     if isolation == Isolation::Bare {
         weaker(report, &NO_NAMESPACES);
+    }
+    if !etc_disowned {
+        weaker(report, &ETC_BY_LIST);
     }
 }
 
@@ -127,7 +135,7 @@ mod tests {
         assert!(report.weaker.values().all(|means| means.len() > 20));
         report.weaker.clear();
         assert!(missing(&report).is_empty());
-        add_isolation(&mut report, Isolation::Bare);
+        add_isolation(&mut report, Isolation::Bare, true);
         assert!(missing(&report)[0].starts_with("no_namespaces: "));
     }
 }

@@ -32,6 +32,7 @@ mod supervise;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod unowned;
 
 pub(crate) use serve::Broker;
 pub use serve::{BrokerError, Config, Identities, run};

@@ -65,13 +65,15 @@ pub(crate) struct Rooms {
     /// An empty folder of the broker's.
     mountpoint: CString,
     hidden: Hidden,
+    /// See [`crate::unowned`].
+    unowned: Option<Arc<OwnedFd>>,
     rooms: Mutex<HashMap<Key, Arc<Room>>>,
 }
 
 impl Rooms {
     /// None yet. `hidden` is in no room.
-    pub(crate) fn new(mountpoint: CString, hidden: Hidden) -> Rooms {
-        Rooms { mountpoint, hidden, rooms: Mutex::default() }
+    pub(crate) fn new(mountpoint: CString, hidden: Hidden, unowned: Option<Arc<OwnedFd>>) -> Rooms {
+        Rooms { mountpoint, hidden, unowned, rooms: Mutex::default() }
     }
 
     pub(crate) fn mountpoint(&self) -> &CString {
@@ -113,7 +115,7 @@ impl Rooms {
 
     fn make(&self, view: View, proc: Proc, isolation: Isolation) -> Result<(View, Option<OwnedFd>), String> {
         match isolation {
-            Isolation::Full => furnish(view, self.mountpoint.clone(), proc),
+            Isolation::Full => furnish(view, self.mountpoint.clone(), proc, self.unowned.clone()),
             Isolation::UserNamespace | Isolation::Bare => Ok((view, None)),
         }
     }
@@ -129,11 +131,17 @@ impl Rooms {
 }
 
 /// Makes the namespace, in a thread of its own that then ends: a namespace belongs to a thread.
-fn furnish(view: View, mountpoint: CString, proc: Proc) -> Result<(View, Option<OwnedFd>), String> {
+fn furnish(
+    view: View,
+    mountpoint: CString,
+    proc: Proc,
+    unowned: Option<Arc<OwnedFd>>,
+) -> Result<(View, Option<OwnedFd>), String> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let work = move || {
         let mut place = u16::MAX;
-        let made = make(&view, &mountpoint, proc, &mut place).map_err(|error| {
+        let unowned = unowned.as_ref().map(|namespace| namespace.as_raw_fd());
+        let made = make(&view, &mountpoint, proc, unowned, &mut place).map_err(|error| {
             let error = std::io::Error::from_raw_os_error(error);
             format!("operation {place} {:?}: {error}", view.ops.get(usize::from(place)))
         });
@@ -145,7 +153,13 @@ fn furnish(view: View, mountpoint: CString, proc: Proc) -> Result<(View, Option<
     receiver.recv_timeout(PATIENCE).map_err(|_| "making the file system view took too long".to_owned())?
 }
 
-fn make(view: &View, mountpoint: &CString, proc: Proc, place: &mut u16) -> Sys<OwnedFd> {
+fn make(
+    view: &View,
+    mountpoint: &CString,
+    proc: Proc,
+    unowned: Option<RawFd>,
+    place: &mut u16,
+) -> Sys<OwnedFd> {
     call!(libc::SYS_unshare, libc::CLONE_FS | libc::CLONE_NEWNS)?;
     // Before the old root, and /proc with it, is gone.
     let namespace = sys::open(c"/proc/thread-self/ns/mnt", libc::O_RDONLY, 0)?;
@@ -155,6 +169,6 @@ fn make(view: &View, mountpoint: &CString, proc: Proc, place: &mut u16) -> Sys<O
         rustix::io::fcntl_dupfd_cloexec(&namespace, LOWEST).map_err(rustix::io::Errno::raw_os_error)?;
     // A command's own /proc is its own matter.
     let proc = Some(proc).filter(|proc| *proc == Proc::Host);
-    root::build(view, mountpoint, Build { devices: Devices::Made, proc }, place)?;
+    root::build(view, mountpoint, Build { devices: Devices::Made, proc, unowned }, place)?;
     Ok(raised)
 }

@@ -5,6 +5,7 @@ use crate::plan::{Isolation, Plan, Proc, slot};
 use crate::sandbox::{DEVICES, Op, View};
 use crate::sys::{self, Sys, call, mount_attr, prctl};
 use std::ffi::CStr;
+use std::os::fd::RawFd;
 
 const READ_ONLY: u64 = mount_attr::RDONLY | mount_attr::NOSUID | mount_attr::NODEV;
 const PROC_FLAGS: libc::c_ulong = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
@@ -31,7 +32,7 @@ pub(crate) fn enter(plan: &Plan, place: &mut u16) -> Sys<()> {
             build(
                 plan.room.view(),
                 &plan.mountpoint,
-                Build { devices: Devices::Borrowed, proc: Some(plan.proc) },
+                Build { devices: Devices::Borrowed, proc: Some(plan.proc), unowned: None },
                 place,
             )
         }
@@ -66,6 +67,8 @@ pub(crate) struct Build {
     pub(crate) devices: Devices,
     /// `None`: `/proc` stays an empty folder.
     pub(crate) proc: Option<Proc>,
+    /// The namespace by which `/etc` is shown as nobody's; `None`: as it is.
+    pub(crate) unowned: Option<RawFd>,
 }
 
 /// Builds a view and makes it the root of the calling thread, which is in a new mount namespace and shares
@@ -78,7 +81,7 @@ pub(crate) fn build(view: &View, mountpoint: &CStr, how: Build, place: &mut u16)
     call!(libc::SYS_umask, 0_u32)?;
     for (index, op) in view.ops.iter().enumerate() {
         *place = u16::try_from(index).unwrap_or(u16::MAX - 3);
-        carry_out(op)?;
+        carry_out(op, how.unowned)?;
     }
     *place = u16::MAX - 4;
     devices(how.devices)?;
@@ -87,7 +90,7 @@ pub(crate) fn build(view: &View, mountpoint: &CStr, how: Build, place: &mut u16)
         Some(Proc::Own) => mount_proc(c"proc")?,
         // Without following symlinks: `/proc/PID/root` would lead out of the new root.
         Some(Proc::Host) => {
-            bind(c"/proc", c"proc", false, READ_ONLY | mount_attr::NOEXEC | mount_attr::NOSYMFOLLOW)?;
+            bind(c"/proc", c"proc", false, READ_ONLY | mount_attr::NOEXEC | mount_attr::NOSYMFOLLOW, None)?;
         }
         None => {}
     }
@@ -112,18 +115,22 @@ fn put(path: &CStr, text: &CStr) -> Sys<()> {
     done.map(drop)
 }
 
-fn carry_out(op: &Op) -> Sys<()> {
+fn carry_out(op: &Op, unowned: Option<RawFd>) -> Sys<()> {
     match op {
         Op::Dir(path) => sys::mkdir(path, 0o755),
         Op::File(path) => sys::mknod(path, libc::S_IFREG, 0),
         Op::Link(says, at) => sys::symlink(says, at),
-        Op::Bind { from, to, recursive } => bind(from, to, *recursive, READ_ONLY),
+        Op::Bind { from, to, recursive, disowned } => {
+            bind(from, to, *recursive, READ_ONLY, unowned.filter(|_| *disowned))
+        }
     }
 }
 
-fn bind(from: &CStr, to: &CStr, recursive: bool, attributes: u64) -> Sys<()> {
+fn bind(from: &CStr, to: &CStr, recursive: bool, attributes: u64, unowned: Option<RawFd>) -> Sys<()> {
     let tree = sys::clone_tree(from, recursive)?;
-    let done = sys::set_mount(tree, attributes, recursive).and_then(|()| sys::attach_tree(tree, to));
+    let done = sys::set_mount(tree, attributes, recursive)
+        .and_then(|()| unowned.map_or(Ok(()), |namespace| sys::disown(tree, namespace)))
+        .and_then(|()| sys::attach_tree(tree, to));
     sys::close(tree);
     done
 }
@@ -141,7 +148,7 @@ fn devices(from: Devices) -> Sys<()> {
         for (path, ..) in DEVICES {
             sys::mknod(path, libc::S_IFREG, 0)?;
             // `dev/null` here is `/dev/null` there.
-            bind(absolute(path), path, false, mount_attr::RDONLY | mount_attr::NOSUID)?;
+            bind(absolute(path), path, false, mount_attr::RDONLY | mount_attr::NOSUID, None)?;
         }
     } else {
         sys::mount(c"none", c"dev", Some(c"tmpfs"), libc::MS_NOSUID | libc::MS_NOEXEC, Some(TMPFS))?;

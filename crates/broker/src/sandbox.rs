@@ -19,8 +19,8 @@ pub(crate) enum Op {
     File(CString),
     /// A symlink at the second path that says the first.
     Link(CString, CString),
-    /// A read-only copy of the mount at the first path, at the second.
-    Bind { from: CString, to: CString, recursive: bool },
+    /// A read-only copy of the mount at the first path, at the second; `disowned` where that can be.
+    Bind { from: CString, to: CString, recursive: bool, disowned: bool },
 }
 
 /// A path that Landlock lets the command use.
@@ -87,6 +87,8 @@ pub(crate) const DEVICES: [(&std::ffi::CStr, u32, u32); 5] = [
     (c"dev/random", 1, 8),
     (c"dev/urandom", 1, 9),
 ];
+/// Shown as nobody's where that can be: see [`crate::unowned`].
+const ETC: &str = "/etc";
 const EMPTY_FILE: &str = ".nothing";
 const EMPTY_DIR: &str = ".empty";
 
@@ -197,7 +199,14 @@ impl Draft {
         for (at, says) in &opened.links {
             self.link(at, says);
         }
-        if self.is_bound(&opened.path) || opened.path == Path::new("/") {
+        if opened.path == Path::new("/") {
+            return;
+        }
+        if self.is_bound(&opened.path) {
+            // What a rule names is its own again; elsewhere it is there as it is.
+            if let (true, Ok(relative)) = (opened.path.starts_with(ETC), opened.path.strip_prefix("/")) {
+                self.op_bind(&opened.path, relative, true, false);
+            }
             return;
         }
         if FileType::from_raw_mode(opened.stat.st_mode) == FileType::Directory {
@@ -205,7 +214,7 @@ impl Draft {
         } else if let Ok(relative) = opened.path.strip_prefix("/") {
             let relative = relative.to_owned();
             self.file(&relative);
-            self.op_bind(&opened.path, &relative, false);
+            self.op_bind(&opened.path, &relative, false, false);
             self.bound.push(opened.path);
         }
     }
@@ -214,13 +223,13 @@ impl Draft {
         let Ok(relative) = path.strip_prefix("/") else { return };
         let relative = relative.to_owned();
         self.folder(&relative);
-        self.op_bind(path, &relative, true);
+        self.op_bind(path, &relative, true, path == Path::new(ETC));
         self.bound.push(path.to_owned());
     }
 
-    fn op_bind(&mut self, from: &Path, to: &Path, recursive: bool) {
+    fn op_bind(&mut self, from: &Path, to: &Path, recursive: bool, disowned: bool) {
         if let (Some(from), Some(to)) = (text(from), text(to)) {
-            self.ops.push(Op::Bind { from, to, recursive });
+            self.ops.push(Op::Bind { from, to, recursive, disowned });
         }
     }
 
@@ -290,7 +299,7 @@ impl Draft {
             }
             let (Ok(relative), Ok(facts)) = (real.strip_prefix("/"), real.metadata()) else { continue };
             let cover = if facts.is_dir() { EMPTY_DIR } else { EMPTY_FILE };
-            self.op_bind(Path::new(cover), relative, false);
+            self.op_bind(Path::new(cover), relative, false, false);
         }
     }
 }

@@ -169,7 +169,7 @@ pub(crate) fn open(config: Config) -> Result<Broker, BrokerError> {
     let hidden = Hidden { paths: vec![policy.engine_socket.clone().into(), state_dir, runtime_dir.clone()] };
     let executor = Executor::find(&mountpoint, hidden).map_err(BrokerError::Io)?;
     let mut report = host::probe();
-    host::add_isolation(&mut report, executor.isolation);
+    host::add_isolation(&mut report, executor.isolation, executor.etc_disowned);
     let missing = host::missing(&report);
     if !missing.is_empty() && !config.identities.rootless && !config.allow_weaker {
         return Err(BrokerError::Host(missing));

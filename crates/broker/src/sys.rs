@@ -130,6 +130,18 @@ pub(crate) fn set_mount(tree: RawFd, set: u64, recursive: bool) -> Sys<()> {
         .map(drop)
 }
 
+/// `MOUNT_ATTR_IDMAP` of `linux/mount.h`.
+const IDMAP: u64 = 0x0010_0000;
+
+/// Shows the files of a detached mount, and of those beneath it, with the ids of a user namespace.
+pub(crate) fn disown(tree: RawFd, namespace: RawFd) -> Sys<()> {
+    let userns_fd = u64::try_from(namespace).map_err(|_| libc::EBADF)?;
+    let attr = MountAttr { set: IDMAP, clear: 0, propagation: 0, userns_fd };
+    let flags = AT_EMPTY_PATH | AT_RECURSIVE;
+    call!(libc::SYS_mount_setattr, tree, c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>())
+        .map(drop)
+}
+
 /// Puts a detached mount at `path`.
 pub(crate) fn attach_tree(tree: RawFd, path: &CStr) -> Sys<()> {
     call!(libc::SYS_move_mount, tree, c"".as_ptr(), libc::AT_FDCWD, path.as_ptr(), MOVE_MOUNT_F_EMPTY_PATH)

@@ -76,6 +76,34 @@ fn secrets_cannot_be_read() {
     });
 }
 
+/// A file in the host's `/etc` that goes with the test.
+struct Secret(String);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn what_only_root_reads_in_etc_is_read_by_no_command_whatever_its_name() {
+    if !root() {
+        return;
+    }
+    use std::os::unix::fs::OpenOptionsExt;
+    let secret = Secret(format!("/etc/doorward-test-{}", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&secret.0).unwrap();
+    std::io::Write::write_all(&mut file, b"secret").unwrap();
+    let house = house();
+    let script = format!(
+        "echo tried; test -n \"$(cat /etc/passwd)\" || echo SUCCEEDED in hiding what everybody reads; \
+         test -n \"$(cat {} 2>/dev/null)\" && echo SUCCEEDED; true",
+        secret.0
+    );
+    fails_everywhere(&house, "read a root-only file in /etc", |house, how| house.sh(how, &script));
+}
+
 #[test]
 fn nothing_can_be_written_or_made() {
     if !root() {
