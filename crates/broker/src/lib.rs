@@ -12,6 +12,7 @@ pub mod chain;
 mod child;
 mod command;
 mod executor;
+mod floods;
 pub mod host;
 pub mod identity;
 mod landlock;

@@ -4,6 +4,7 @@ use crate::caps::{self, CapSet};
 use crate::chain::ChainFault;
 use crate::command::Commands;
 use crate::executor::Executor;
+use crate::floods::Floods;
 use crate::listeners::{self, Listeners};
 use crate::policy_files::{self, PolicyFileError};
 use crate::sandbox::Hidden;
@@ -105,6 +106,7 @@ pub(crate) struct Broker {
     pub(crate) host: HostReport,
     /// What the proxy told of the engine and of itself.
     told: Mutex<HostReport>,
+    pub(crate) floods: Floods,
     pub(crate) operators: Vec<u32>,
     pub(crate) audit: Writer,
     pub(crate) executor: Executor,
@@ -189,6 +191,7 @@ pub(crate) fn open(config: Config) -> Result<Broker, BrokerError> {
         listeners,
         host: report,
         told: Mutex::default(),
+        floods: Floods::default(),
         operators,
         audit,
         executor,

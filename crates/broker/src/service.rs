@@ -1,6 +1,7 @@
 //! The two peers: one thread reads each connection, one writes it, one more for each running command.
 
 use crate::command::{Commands, Run};
+use crate::floods::Course;
 use crate::record::{self, Asked};
 use crate::supervise::Cancel;
 use crate::{Broker, Identities};
@@ -17,12 +18,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest a peer may take for its first frame.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Most requests of one connection that are recorded and not ended.
-const MOST_OPEN: usize = 65536;
+const MOST_OPEN: usize = if cfg!(test) { 64 } else { 65536 };
 
 /// Most answers that a peer may leave unread.
 const MOST_UNREAD: usize = 16384;
@@ -242,9 +243,20 @@ impl Peer {
             return self.refuse(request, reason, why);
         }
         let worker = asker.worker.clone();
+        let too_fast = !decision.allow && decision.reason.as_deref() == Some(Reason::RateLimited.code());
+        // A name that is no worker's is not worth a count of its own.
+        let counted = if self.broker.policy.workers.contains_key(&worker) { worker.as_str() } else { "" };
+        let left_out = match self.broker.floods.course(counted, too_fast, Instant::now()) {
+            Course::Write { left_out } => left_out,
+            Course::LeaveOut => {
+                return self.say(FromBroker::Recorded { request, seq: self.broker.audit.last_seq() });
+            }
+        };
+        // The proxy's refusals are whole with this record; all else is told to its end.
+        let ends = decision.allow || self.service == Service::Gateway;
         // What has no effect does not wait for its record.
         let weaker = if decision.allow && durable { self.broker.weaker() } else { Vec::new() };
-        let entry = record::intent(
+        let mut entry = record::intent(
             Asked {
                 request: &request,
                 asker: &asker,
@@ -259,8 +271,12 @@ impl Peer {
             },
             &self.broker.policy.runs,
         );
+        if left_out > 0 {
+            entry.detail = Some(serde_json::json!({ "rate_limited_not_recorded": left_out }));
+        }
         let peer = self.clone();
         self.broker.audit.submit(entry, durable, move |done| match done {
+            Ok(seq) if !ends => peer.say(FromBroker::Recorded { request, seq }),
             Ok(seq) => {
                 let mut requests = peer.open();
                 if requests.parted {

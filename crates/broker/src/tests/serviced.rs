@@ -527,6 +527,35 @@ fn sockets_have_the_owners_and_modes_that_let_only_their_users_in() {
 }
 
 #[test]
+fn refusals_of_the_proxy_do_not_use_up_its_open_requests() {
+    if !root() {
+        return;
+    }
+    let house = house_for((4242, 4242), (0, 0));
+    let mut peer = house.connect(Service::Proxy);
+    let FromBroker::Welcome { hash, .. } = peer.next() else { panic!() };
+    // More than one connection may have open; the last one is let through.
+    for place in 0..200 {
+        let allow = place == 199;
+        let intent = ToBroker::Intent {
+            request: RequestId::new(),
+            asker: asker(),
+            policy: hash.clone(),
+            decision: Decision { allow, rule: None, reason: None, message: None },
+            operation: serde_json::Value::Null,
+            argv: None,
+            line_base64: None,
+            http: None,
+            objects: Vec::new(),
+            durable: false,
+        };
+        peer.send(&intent, &[]);
+        let answer = peer.next();
+        assert!(matches!(answer, FromBroker::Recorded { .. }), "{place}: {answer:?}");
+    }
+}
+
+#[test]
 fn the_socket_of_a_service_that_is_gone_refuses_at_once() {
     let house = house();
     let gateway_sock = house.dir.path().join("run/gateway.sock");
