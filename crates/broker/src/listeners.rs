@@ -9,7 +9,7 @@ use doorward_policy::{Policy, Worker};
 use doorward_wire::broker::{Service, WorkerAccount};
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, lchown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -70,13 +70,31 @@ pub(crate) fn runs_folder(state_dir: &Path, identities: &Identities) -> Result<(
         _ => {}
     }
     if !identities.rootless {
-        let (uid, gid) = identities.gateway;
-        std::os::unix::fs::lchown(&path, Some(uid), Some(gid)).map_err(fail)?;
+        hand_over(&path, identities.gateway).map_err(fail)?;
     }
     match std::os::unix::fs::symlink("runs/runs.db", state_dir.join("runs.db")) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(fail(error)),
         _ => Ok(()),
     }
+}
+
+/// Gives the runs to the gateway's account, also those that it kept under another one: a stand-in's, before
+/// the account was made.
+fn hand_over(folder: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
+    let before = fs::symlink_metadata(folder)?.uid();
+    lchown(folder, Some(uid), Some(gid))?;
+    if before == uid {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let facts = fs::symlink_metadata(&path)?;
+        // Nothing but what that account itself made; links are not followed.
+        if facts.is_file() && facts.uid() == before {
+            lchown(&path, Some(uid), Some(gid))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the folders below `runtime_dir` and the broker's socket there.

@@ -43,7 +43,7 @@ pub(crate) fn converse_as_operator(runtime_dir: &Path, ask: &[FromSession]) -> u
     match connect(runtime_dir, false) {
         Ok(socket) => carry(socket, ask),
         Err(message) if message != NOT_RUNNING => fail(message),
-        Err(_) => fail(&format!(
+        Err(_) => fail(format!(
             "no services answer in {}: start them with `doorward serve`, or say `--runtime-dir`",
             runtime_dir.display()
         )),

@@ -101,7 +101,8 @@ const REGISTRY: Why = (
 );
 const CHECKPOINT: Why = (Reason::EndpointRefused, "checkpoints reach into the host's file system", "");
 const DEBUG: Why = (Reason::EndpointRefused, "the engine's debug pages show its memory", "docker info");
-const COMMIT: Why = (Reason::EndpointRefused, "images are not made from containers", "docker build");
+const COMMIT: Why =
+    (Reason::EndpointRefused, "images are not made from containers", "ask the operator for the image");
 const VOLUMES: Why = (
     Reason::NotYet,
     "named volumes come with a later version",
