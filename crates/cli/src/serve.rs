@@ -26,6 +26,8 @@ pub(crate) fn run(folders: &Folders, allow_weaker: bool) -> u8 {
         Err(code) => return code,
     };
     let plan = Plan::new(folders, Path::new(&policy.engine_socket), allow_weaker);
+    // The services have their own; this process only minds them.
+    drop(policy);
     for note in &plan.notes {
         eprintln!("doorward: {note}");
     }
