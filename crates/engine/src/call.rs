@@ -114,6 +114,11 @@ impl Request {
         self.call.version
     }
 
+    /// The body, for what cannot be judged without one.
+    pub(crate) fn needed_body(&self) -> Result<&Value, Refusal> {
+        self.body.as_ref().ok_or_else(|| Refusal::new(Reason::BadRequest, "a body is needed"))
+    }
+
     /// The path's first parameter.
     pub(crate) fn named(&self) -> &str {
         self.call.params.first().map(String::as_str).unwrap_or_default()

@@ -54,7 +54,7 @@ fn container_by(
     policy: &Policy,
     worker: &str,
 ) -> Result<Decision, Refusal> {
-    let body = request.body.as_ref().ok_or_else(|| Refusal::new(Reason::BadRequest, "a body is needed"))?;
+    let body = request.needed_body()?;
     let asked = body.get("Image").and_then(Value::as_str).unwrap_or_default();
     let name = ImageName::read(asked);
     if name.as_ref().is_none_or(|name| !name.allowed(role)) && !could_be_id(asked) {
@@ -115,7 +115,7 @@ fn network_by(
     policy: &Policy,
     worker: &str,
 ) -> Result<Decision, Refusal> {
-    let body = request.body.as_ref().ok_or_else(|| Refusal::new(Reason::BadRequest, "a body is needed"))?;
+    let body = request.needed_body()?;
     if !role.networks.contains(&doorward_policy::Selector::Own) {
         return Err(Refusal::new(Reason::ObjectNotAllowed, "the role's networks do not include own ones")
             .nearest("--network none"));

@@ -30,7 +30,7 @@ fn create_in(
     policy: &Policy,
     worker: &str,
 ) -> Result<Decision, Refusal> {
-    let body = request.body.as_ref().ok_or_else(|| Refusal::new(Reason::BadRequest, "a body is needed"))?;
+    let body = request.needed_body()?;
     let argv: Vec<&str> =
         body.get("Cmd").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let (rule, role) = rule_for(container, &argv, policy, worker)?;
