@@ -165,7 +165,6 @@ impl Executor {
             filter: plan::filter(how.network, self.isolation),
             ignored: plan::ignored(),
             stack: plan::Stack::new(),
-            cgroup: None,
             id_maps,
             #[cfg(test)]
             hooks: plan::Hooks::default(),

@@ -128,8 +128,6 @@ pub(crate) struct Plan {
     pub(crate) ignored: &'static [libc::c_int],
     /// What the command uses until exec.
     pub(crate) stack: Stack,
-    /// A cgroup v2 folder to start in.
-    pub(crate) cgroup: Option<OwnedFd>,
     /// For a user namespace: lines of `uid_map` and `gid_map`.
     pub(crate) id_maps: Option<(CString, CString)>,
     #[cfg(test)]

@@ -132,10 +132,9 @@ fn set_signals(mask: u64) -> Sys<()> {
     call!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, none, size_of::<u64>()).map(drop)
 }
 
-/// `CLONE_PIDFD`, `CLONE_CLEAR_SIGHAND`, `CLONE_INTO_CGROUP` and the namespaces, as `clone3` takes them (`linux/sched.h`).
+/// `CLONE_PIDFD`, `CLONE_CLEAR_SIGHAND` and the namespaces, as `clone3` takes them (`linux/sched.h`).
 const PIDFD: u64 = 0x1000;
 const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
-const INTO_CGROUP: u64 = 0x2_0000_0000;
 /// UTS, IPC, PID.
 const NAMESPACES: u64 = 0x0400_0000 | 0x0800_0000 | 0x2000_0000;
 const NEW_MOUNTS: u64 = 0x0002_0000;
@@ -154,25 +153,9 @@ fn clone(plan: &Plan, ends: Ends) -> Sys<(i32, OwnedFd)> {
         // With root the prepared namespace is joined instead.
         flags |= NEW_USER | NEW_MOUNTS;
     }
-    let mut cgroup = 0;
-    if let Some(folder) = &plan.cgroup {
-        flags |= INTO_CGROUP;
-        cgroup = u64::try_from(folder.as_raw_fd()).unwrap_or(0);
-    }
     let mut pidfd: RawFd = -1;
-    let arguments = [
-        flags,
-        address(&raw mut pidfd),
-        0,
-        0,
-        u64::try_from(libc::SIGCHLD).unwrap_or(17),
-        0,
-        0,
-        0,
-        0,
-        0,
-        cgroup,
-    ];
+    let arguments =
+        [flags, address(&raw mut pidfd), 0, 0, u64::try_from(libc::SIGCHLD).unwrap_or(17), 0, 0, 0, 0, 0, 0];
     let pid = call!(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments))?;
     if pid == 0 {
         child::init(plan, ends);

@@ -402,6 +402,22 @@ fn a_message_of_the_other_service_ends_the_connection() {
     assert!(peer.closed(), "a proxy ran a command");
 }
 
+/// A new Engine API request with nothing in it but its verdict.
+fn bare_intent(hash: &str, target: &str, allow: bool, durable: bool) -> ToBroker {
+    ToBroker::Intent {
+        request: RequestId::new(),
+        asker: asker(),
+        policy: hash.to_owned(),
+        decision: Decision { allow, rule: None, reason: None, message: None },
+        operation: serde_json::Value::Null,
+        argv: None,
+        line_base64: None,
+        http: Some(HttpRecord { method: "POST".into(), target: target.into(), body_sha256: None }),
+        objects: Vec::new(),
+        durable,
+    }
+}
+
 #[test]
 fn an_engine_request_is_recorded_before_its_effect_and_its_outcome_after() {
     if !root() {
@@ -449,19 +465,7 @@ fn an_allowed_effect_is_recorded_with_what_is_weaker_here_and_a_look_is_not() {
     for (target, allow, durable) in
         [("/effect", true, true), ("/look", true, false), ("/denied", false, true)]
     {
-        let intent = ToBroker::Intent {
-            request: RequestId::new(),
-            asker: asker(),
-            policy: hash.clone(),
-            decision: Decision { allow, rule: None, reason: None, message: None },
-            operation: serde_json::Value::Null,
-            argv: None,
-            line_base64: None,
-            http: Some(HttpRecord { method: "POST".into(), target: target.into(), body_sha256: None }),
-            objects: Vec::new(),
-            durable,
-        };
-        peer.send(&intent, &[]);
+        peer.send(&bare_intent(&hash, target, allow, durable), &[]);
         assert!(matches!(peer.next(), FromBroker::Recorded { .. }));
     }
     let log = house.log(0);
@@ -556,19 +560,7 @@ fn refusals_of_the_proxy_do_not_use_up_its_open_requests() {
     // More than one connection may have open; the last one is let through.
     for place in 0..200 {
         let allow = place == 199;
-        let intent = ToBroker::Intent {
-            request: RequestId::new(),
-            asker: asker(),
-            policy: hash.clone(),
-            decision: Decision { allow, rule: None, reason: None, message: None },
-            operation: serde_json::Value::Null,
-            argv: None,
-            line_base64: None,
-            http: None,
-            objects: Vec::new(),
-            durable: false,
-        };
-        peer.send(&intent, &[]);
+        peer.send(&bare_intent(&hash, "/x", allow, false), &[]);
         let answer = peer.next();
         assert!(matches!(answer, FromBroker::Recorded { .. }), "{place}: {answer:?}");
     }
