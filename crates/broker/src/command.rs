@@ -7,7 +7,7 @@ use crate::service::Peer;
 use crate::supervise::{self, Cancel};
 use crate::{Broker, spawn};
 use doorward_policy::{DockerWords, How, Reason, Refusal, Worker};
-use doorward_wire::broker::{Asker, Decision, End, FromBroker, RequestId};
+use doorward_wire::broker::{Asker, Decision, End, FromBroker, RequestId, Stage, StartedStage};
 use rustix::fs::FileType;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -21,8 +21,9 @@ pub(crate) struct Run {
     pub(crate) asker: Asker,
     pub(crate) policy: String,
     pub(crate) run: String,
-    pub(crate) argv: Vec<String>,
+    pub(crate) stages: Vec<Stage>,
     pub(crate) stdin: bool,
+    pub(crate) seconds: Option<u64>,
     pub(crate) fds: Vec<OwnedFd>,
 }
 
@@ -115,7 +116,10 @@ fn prepare<'b>(broker: &'b Broker, run: &Run, fds: Vec<OwnedFd>) -> Result<Ready
         .workers
         .get(&run.asker.worker)
         .ok_or_else(|| Refusal::new(Reason::UnknownWorker, "the policy has no such worker"))?;
-    let granted = judge(broker, worker, &run.argv)?;
+    let [stage] = run.stages.as_slice() else {
+        return Err(Refusal::new(Reason::NotYet, "pipelines come with a later version"));
+    };
+    let granted = judge(broker, worker, &stage.argv)?;
     let place = broker.commands.place(worker).ok_or_else(|| {
         let most = worker.limits.lines_concurrent;
         Refusal::new(Reason::RateLimited, format!("{most} lines are running; wait until one has ended"))
@@ -123,13 +127,14 @@ fn prepare<'b>(broker: &'b Broker, run: &Run, fds: Vec<OwnedFd>) -> Result<Ready
     let streams = streams(run.stdin, fds)?;
     // What runs is what the rule names: a worker's path to the same name is only another way to say it.
     let program = executor::resolve(&granted.program).map_err(|error| refusal(error, &granted.rule))?;
-    let words = run.argv.iter().skip(1).cloned();
+    let words = stage.argv.iter().skip(1).cloned();
     let argv: Vec<String> = std::iter::once(granted.program.clone()).chain(words).collect();
     let plan = broker
         .executor
         .plan(worker, &granted.how, program, &argv, &granted.extra, streams)
         .map_err(|error| refusal(error, &granted.rule))?;
-    let deadline = Duration::from_secs(record::seconds(granted.how.seconds, worker));
+    let most = record::seconds(granted.how.seconds, worker);
+    let deadline = Duration::from_secs(run.seconds.map_or(most, |seconds| seconds.min(most)));
     Ok(Ready { rule: granted.rule, plan, deadline, _place: place })
 }
 
@@ -219,7 +224,7 @@ fn intent(peer: &Peer, run: &Run, decision: Decision) -> doorward_audit::Entry {
         policy: &peer.broker.policy.hash.0,
         decision,
         operation: None,
-        argv: Some(run.argv.clone()),
+        argv: run.stages.first().map(|stage| stage.argv.clone()),
         line_base64: None,
         http: None,
         objects: Vec::new(),
@@ -240,8 +245,8 @@ fn carry_out(peer: &Peer, run: &Run, mut ready: Ready<'_>, cancel: &Cancel) {
     };
     let began = Instant::now();
     let spawned = spawn::spawn(&mut ready.plan);
-    let started = FromBroker::Started { request: run.request.clone(), seq, rule: ready.rule.clone() };
-    peer.say(started);
+    let stages = vec![StartedStage { seq, rule: ready.rule.clone() }];
+    peer.say(FromBroker::Started { request: run.request.clone(), stages });
     let (end, child) = match spawned {
         Ok(child) => {
             // Its streams, held here, would keep the gateway from seeing their end.
@@ -260,7 +265,7 @@ fn carry_out(peer: &Peer, run: &Run, mut ready: Ready<'_>, cancel: &Cancel) {
     drop(ready._place);
     // Before it is told, since `Output` may come right behind.
     peer.ended(&run.request, seq, run.asker.worker.clone(), outcome);
-    peer.say(FromBroker::Ended { request: run.request.clone(), end, millis });
+    peer.say(FromBroker::Ended { request: run.request.clone(), ends: vec![end], millis });
     // Nothing of the command runs any more; the kernel takes its namespaces apart at its leisure.
     drop(child);
 }

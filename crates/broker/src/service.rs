@@ -180,8 +180,8 @@ impl Peer {
         }
         let gateway = self.service == Service::Gateway;
         match message {
-            ToBroker::Run { request, asker, policy, run, argv, stdin } if gateway => {
-                Commands::start(self, Run { request, asker, policy, run, argv, stdin, fds });
+            ToBroker::Run { request, asker, policy, run, stages, stdin, seconds } if gateway => {
+                Commands::start(self, Run { request, asker, policy, run, stages, stdin, seconds, fds });
             }
             ToBroker::Cancel { request, why } if gateway => {
                 if let Some(Open::Running(cancel)) = self.open().open.get(&request) {

@@ -105,6 +105,7 @@ fn exchange(mut socket: UnixStream, ask: &[FromSession]) -> io::Result<u8> {
                 ToSession::Stderr(err) => io::stderr().write_all(&err)?,
                 ToSession::Exit(code) => return Ok(code),
                 ToSession::Dial(path) => return dial(Path::new(&path)),
+                ToSession::Feed => feed(socket.try_clone()?),
             }
         }
         match read_or_reader_gone(&mut socket, &mut buffer)? {
@@ -112,6 +113,21 @@ fn exchange(mut socket: UnixStream, ask: &[FromSession]) -> io::Result<u8> {
             read => bytes.extend_from_slice(buffer.get(..read).unwrap_or_default()),
         }
     }
+}
+
+/// Sends stdin, to its end or until the gateway no longer listens, while the answer is carried on.
+fn feed(mut socket: UnixStream) {
+    std::thread::spawn(move || {
+        let (mut stdin, mut buffer) = (io::stdin().lock(), vec![0; 64 * 1024]);
+        loop {
+            // What cannot be read any more has ended.
+            let read = stdin.read(&mut buffer).unwrap_or(0);
+            let bytes = buffer.get(..read).unwrap_or_default().to_vec();
+            if socket.write_all(&FromSession::Stdin(bytes).encode()).is_err() || read == 0 {
+                return;
+            }
+        }
+    });
 }
 
 /// Reads what comes, or fails with `BrokenPipe` when whoever reads stdout is gone: an agent's stdin is at its

@@ -8,7 +8,7 @@ use crate::refuse;
 use crate::session::{Answer, Session};
 use crate::store::{Ended, Recorder, State};
 use doorward_policy::{Reason, Refusal};
-use doorward_wire::broker::{End, RequestId, ToBroker};
+use doorward_wire::broker::{End, RequestId, Stage, ToBroker};
 use doorward_wire::client::{BrokerLink, LinkError, Running};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -69,8 +69,9 @@ impl Session {
             asker: self.asker.clone(),
             policy: self.known.policy.hash.0.clone(),
             run: id.0.clone(),
-            argv,
+            stages: vec![Stage::plain(argv)],
             stdin: false,
+            seconds: None,
         };
         self.gateway.link.run(id.clone(), message, ends).await
     }
@@ -98,8 +99,10 @@ impl Session {
         };
         let _ =
             link.tell(&ToBroker::Output { request: id.clone(), bytes: pumped.bytes, truncated: pumped.cut });
-        let ending = ending_of(end.map(|(end, _)| end), self.limits().lines_seconds);
-        let saved = recorder.finish(ended_row(&ending, &running.rule, pumped)).await;
+        let end = end.and_then(|(ends, _)| ends.into_iter().next_back());
+        let ending = ending_of(end, self.limits().lines_seconds);
+        let rule = running.stages.first().map(|stage| stage.rule.clone()).unwrap_or_default();
+        let saved = recorder.finish(ended_row(&ending, &rule, pumped)).await;
         if pumped.gone {
             return Err(Gone);
         }
@@ -183,6 +186,8 @@ fn ended_row(ending: &Ending, rule: &str, pumped: Pumped) -> Ended {
         at: clock::now(),
         bytes: pumped.bytes,
         truncated: pumped.cut,
+        removed: 0,
+        stages: Vec::new(),
     }
 }
 
@@ -197,6 +202,8 @@ fn not_started(refusal: &Refusal, message: String) -> Ended {
         at: clock::now(),
         bytes: 0,
         truncated: false,
+        removed: 0,
+        stages: Vec::new(),
     }
 }
 

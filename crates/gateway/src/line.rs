@@ -59,8 +59,8 @@ impl Meaning {
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<String>, Refusal> {
     match doorward_line::read(bytes)? {
         Line::Greeting => Ok(Vec::new()),
-        Line::Stages(stages) => match stages.as_slice() {
-            [command] => Ok(command.argv().to_vec()),
+        Line::List(list) => match (list.first.stages.as_slice(), list.rest.as_slice()) {
+            ([stage], []) => Ok(stage.command.argv().to_vec()),
             _ => Err(Refusal::new(Reason::NotYet, "a line of several commands comes with a later version")
                 .nearest("one command a line")),
         },

@@ -93,6 +93,10 @@ impl Session {
                 let refusal = Refusal::new(Reason::BadRequest, "a session says hello once");
                 self.refuse_unread(refusal).await
             }
+            FromSession::Stdin(_) => {
+                let refusal = Refusal::new(Reason::BadRequest, "a session's stdin was not asked for");
+                self.refuse_unread(refusal).await
+            }
         }
     }
 

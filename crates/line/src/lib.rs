@@ -11,5 +11,7 @@ mod quote;
 mod scan;
 mod sudo;
 
-pub use line::{Line, MAX_LINE, MAX_WORD, MAX_WORDS, Simple, read};
+pub use line::{
+    Connector, Line, List, MAX_LINE, MAX_WORD, MAX_WORDS, Pipeline, Simple, Stage, StageErr, StageOut, read,
+};
 pub use quote::quote;

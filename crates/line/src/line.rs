@@ -18,8 +18,67 @@ pub const MAX_WORD: usize = 4 * 1024;
 pub enum Line {
     /// Nothing: the worker only connected.
     Greeting,
-    /// Commands, at least one. For now exactly one: operators between commands are refused.
-    Stages(Vec<Simple>),
+    /// Pipelines. For now exactly one of one stage: operators between commands are refused.
+    List(List),
+}
+
+/// Pipelines, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// Always runs.
+    pub first: Pipeline,
+    /// Each runs, or not, by its connector and the exit status of what ran last before it.
+    pub rest: Vec<(Connector, Pipeline)>,
+}
+
+/// What stands between two pipelines. `&&` and `||` bind alike, to the left (POSIX.1-2017, 2.9.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connector {
+    /// `&&`: when the exit status is 0.
+    And,
+    /// `||`: when it is not.
+    Or,
+    /// `;` or a newline: always.
+    Then,
+}
+
+/// Commands that run at one time, each one's stdout being the next one's stdin; at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pipeline {
+    /// From left to right.
+    pub stages: Vec<Stage>,
+}
+
+/// One command with its redirections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The words.
+    pub command: Simple,
+    /// Where its stdout goes.
+    pub out: StageOut,
+    /// Where its stderr goes.
+    pub err: StageErr,
+}
+
+/// Where a stage's stdout goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageOut {
+    /// Into the pipe, or to the worker from the last stage.
+    Next,
+    /// `>/dev/null`.
+    Null,
+}
+
+/// Where a stage's stderr goes. Redirections count from left to right: after `>/dev/null 2>&1` both are
+/// [`Null`](StageErr::Null); after `2>&1 >/dev/null` stderr is [`Next`](StageErr::Next).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageErr {
+    /// To the worker's stderr.
+    Line,
+    /// `2>/dev/null`.
+    Null,
+    /// `2>&1`: to where stdout went at that place.
+    Next,
 }
 
 /// One command with its words; there is at least one after the leading `sudo`.
@@ -64,7 +123,8 @@ pub fn read(bytes: &[u8]) -> Result<Line, Refusal> {
     begins_a_command(&words)?;
     let sudo = sudo::leading(&words)?;
     let words = words.into_iter().map(|word| word.text).collect();
-    Ok(Line::Stages(vec![Simple { words, sudo }]))
+    let stage = Stage { command: Simple { words, sudo }, out: StageOut::Next, err: StageErr::Line };
+    Ok(Line::List(List { first: Pipeline { stages: vec![stage] }, rest: Vec::new() }))
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Refusal> {

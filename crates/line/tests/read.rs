@@ -13,7 +13,9 @@ use proptest::prelude::*;
 
 fn simple(line: &str) -> Simple {
     match read(line.as_bytes()) {
-        Ok(Line::Stages(mut stages)) if stages.len() == 1 => stages.remove(0),
+        Ok(Line::List(mut list)) if list.rest.is_empty() && list.first.stages.len() == 1 => {
+            list.first.stages.remove(0).command
+        }
         other => panic!("{line:?}: {other:?}"),
     }
 }
@@ -226,8 +228,8 @@ proptest! {
 
     #[test]
     fn any_bytes_give_a_line_or_a_refusal(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        if let Ok(Line::Stages(stages)) = read(&bytes) {
-            prop_assert!(stages.iter().all(|stage| !stage.argv().is_empty()));
+        if let Ok(Line::List(list)) = read(&bytes) {
+            prop_assert!(list.first.stages.iter().all(|stage| !stage.command.argv().is_empty()));
         }
     }
 
@@ -248,8 +250,8 @@ proptest! {
 
     #[test]
     fn accepted_lines_mean_to_sh_what_they_mean_here(line in pieces()) {
-        if let Ok(Line::Stages(stages)) = read(format!("printf {line}").as_bytes()) {
-            prop_assert_eq!(&stages[0].argv()[1..], &sh(&line)[..], "{:?}", line);
+        if let Ok(Line::List(list)) = read(format!("printf {line}").as_bytes()) {
+            prop_assert_eq!(&list.first.stages[0].command.argv()[1..], &sh(&line)[..], "{:?}", line);
         }
     }
 }

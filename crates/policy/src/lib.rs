@@ -7,6 +7,7 @@
 mod bundle;
 mod characters;
 mod error;
+mod filters;
 mod judge;
 mod load;
 mod model;
@@ -19,7 +20,8 @@ mod verdict;
 pub use bundle::{Bundle, PolicyHash, Source};
 pub use characters::{is_clean, is_hidden};
 pub use error::PolicyError;
-pub use judge::{DockerWords, SEARCH_PATH};
+pub use filters::{FILTERS, Filter};
+pub use judge::{DockerWords, SEARCH_PATH, StageGrant};
 pub use load::include_paths;
 pub use model::*;
 pub use pattern::{Miss, Pattern, PatternError};

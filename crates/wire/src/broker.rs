@@ -68,6 +68,60 @@ pub struct Decision {
     pub message: Option<String>,
 }
 
+/// Most stages of a pipeline.
+pub const MAX_STAGES: usize = 16;
+
+/// One command of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// The words, already without leading `sudo`; clean UTF-8.
+    pub argv: Vec<String>,
+    /// Where its stdout goes.
+    pub out: StageOut,
+    /// Where its stderr goes.
+    pub err: StageErr,
+}
+
+impl Stage {
+    /// A stage without redirections.
+    pub fn plain(argv: Vec<String>) -> Self {
+        Stage { argv, out: StageOut::Next, err: StageErr::Line }
+    }
+}
+
+/// Where a stage's stdout goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageOut {
+    /// To the next stage's stdin; from the last stage to the line's stdout.
+    Next,
+    /// To `/dev/null`.
+    Null,
+}
+
+/// Where a stage's stderr goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageErr {
+    /// To the line's stderr.
+    Line,
+    /// To `/dev/null`.
+    Null,
+    /// To where [`StageOut::Next`] leads, also when the stage's stdout does not go there.
+    Next,
+}
+
+/// A stage that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartedStage {
+    /// Sequence number of its intent.
+    pub seq: u64,
+    /// The rule that allowed it; `built-in` for a filter.
+    pub rule: String,
+}
+
 /// From gateway or proxy to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case", deny_unknown_fields)]
@@ -80,9 +134,10 @@ pub enum ToBroker {
         /// Which service the peer is.
         service: Service,
     },
-    /// Gateway: judge this argv again, record the intent, and run it. Comes with two descriptors, the write
-    /// ends of the pipes for stdout and stderr, and with a third one, the read end for stdin, when `stdin`.
-    /// Answered by `Refused`, or by `Started` and later `Ended`.
+    /// Gateway: judge this pipeline again, record an intent for each stage, and run it: all of its stages, or
+    /// none. Comes with two descriptors, the write ends of the pipes for the line's stdout and stderr, and
+    /// with a third one, the read end for the first stage's stdin, when `stdin`. The pipes between the stages
+    /// are made by the broker. Answered by `Refused`, or by `Started` and later `Ended`.
     Run {
         /// New.
         request: RequestId,
@@ -92,10 +147,12 @@ pub enum ToBroker {
         policy: String,
         /// The run that keeps the output.
         run: String,
-        /// The words, already without leading `sudo`; clean UTF-8.
-        argv: Vec<String>,
-        /// Whether a third descriptor feeds stdin; otherwise stdin is `/dev/null`.
+        /// From left to right; from one to [`MAX_STAGES`].
+        stages: Vec<Stage>,
+        /// Whether a third descriptor feeds the first stage's stdin; otherwise that is `/dev/null`.
         stdin: bool,
+        /// Most seconds that it may take, when the gateway wants less than the rules and limits give.
+        seconds: Option<u64>,
     },
     /// Gateway: end the request's processes (disconnect, output limit). No answer of its own; `Ended` follows.
     Cancel {
@@ -108,7 +165,7 @@ pub enum ToBroker {
     Output {
         /// An ended request of this connection.
         request: RequestId,
-        /// Bytes of stdout and stderr that the command wrote.
+        /// Bytes of stdout and stderr that the pipeline wrote, without what went from stage to stage.
         bytes: u64,
         /// Whether the saved or sent output was cut.
         truncated: bool,
@@ -278,21 +335,19 @@ pub enum FromBroker {
         /// One line.
         message: String,
     },
-    /// The intent is durable and the process exists.
+    /// The intents are durable and the processes exist.
     Started {
         /// Of the request.
         request: RequestId,
-        /// Its sequence number.
-        seq: u64,
-        /// The rule that allowed it.
-        rule: String,
+        /// As many as the pipeline has.
+        stages: Vec<StartedStage>,
     },
     /// The processes are gone.
     Ended {
         /// Of the request.
         request: RequestId,
-        /// How.
-        end: End,
+        /// How each stage ended.
+        ends: Vec<End>,
         /// Milliseconds of running.
         millis: u64,
     },

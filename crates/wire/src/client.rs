@@ -1,7 +1,7 @@
 //! The gateway's and the proxy's end of the connection to the broker: one persistent connection, requests
 //! pipelined over it, found again by itself when the broker comes back.
 
-use crate::broker::{End, FromBroker, HostReport, MAX_WELCOME, RequestId, Service, ToBroker};
+use crate::broker::{End, FromBroker, HostReport, MAX_WELCOME, RequestId, Service, StartedStage, ToBroker};
 use crate::frame::{Decoder, FrameError, encode, send_some};
 use std::collections::HashMap;
 use std::io;
@@ -52,15 +52,13 @@ pub enum LinkEvent {
     Lost,
 }
 
-/// A command that runs.
+/// A pipeline that runs.
 #[derive(Debug)]
 pub struct Running {
-    /// Sequence number of its intent.
-    pub seq: u64,
-    /// The rule that allowed it.
-    pub rule: String,
-    /// How it ended, with the milliseconds it ran; an error when the broker is gone.
-    pub ended: oneshot::Receiver<(End, u64)>,
+    /// Its stages.
+    pub stages: Vec<StartedStage>,
+    /// How each stage ended, with the milliseconds they ran; an error when the broker is gone.
+    pub ended: oneshot::Receiver<(Vec<End>, u64)>,
 }
 
 /// A shared handle on the connection. Cloning is cheap.
@@ -73,7 +71,7 @@ pub struct BrokerLink {
 struct Shared {
     queue: Option<mpsc::UnboundedSender<Outgoing>>,
     answers: HashMap<RequestId, oneshot::Sender<FromBroker>>,
-    ends: HashMap<RequestId, oneshot::Sender<(End, u64)>>,
+    ends: HashMap<RequestId, oneshot::Sender<(Vec<End>, u64)>>,
 }
 
 #[derive(Debug)]
@@ -102,7 +100,7 @@ impl BrokerLink {
         }
     }
 
-    /// Runs a command: `fds` are the write ends for stdout and stderr and, where the message says so, the
+    /// Runs a pipeline: `fds` are the write ends for stdout and stderr and, where the message says so, the
     /// read end for stdin.
     ///
     /// # Errors
@@ -117,7 +115,7 @@ impl BrokerLink {
         self.lock().ends.insert(request.clone(), sender);
         let answer = self.ask(request.clone(), message, fds).await;
         match answer {
-            Ok(FromBroker::Started { seq, rule, .. }) => Ok(Running { seq, rule, ended }),
+            Ok(FromBroker::Started { stages, .. }) => Ok(Running { stages, ended }),
             other => {
                 self.lock().ends.remove(&request);
                 Err(other.map_or_else(|error| error, refused))
@@ -279,9 +277,9 @@ async fn read_answers(
 fn deliver(link: &BrokerLink, message: FromBroker) {
     let mut shared = link.lock();
     match message {
-        FromBroker::Ended { request, end, millis } => {
+        FromBroker::Ended { request, ends, millis } => {
             if let Some(waiting) = shared.ends.remove(&request) {
-                let _ = waiting.send((end, millis));
+                let _ = waiting.send((ends, millis));
             }
         }
         FromBroker::Recorded { ref request, .. }
@@ -314,7 +312,7 @@ async fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::Asker;
+    use crate::broker::{Asker, Stage};
     use crate::frame::{Receiver, send};
     use std::os::unix::net::UnixListener;
 
@@ -338,10 +336,10 @@ mod tests {
                 }
                 ToBroker::Run { request, .. } => {
                     assert_eq!(fds.len(), 2);
-                    let started =
-                        FromBroker::Started { request: request.clone(), seq: 5, rule: "r#1".into() };
+                    let stages = vec![StartedStage { seq: 5, rule: "r#1".into() }];
+                    let started = FromBroker::Started { request: request.clone(), stages };
                     send(&socket, &started, &[]).unwrap();
-                    let ended = FromBroker::Ended { request, end: End::Exited { code: 3 }, millis: 1 };
+                    let ended = FromBroker::Ended { request, ends: vec![End::Exited { code: 3 }], millis: 1 };
                     send(&socket, &ended, &[]).unwrap();
                 }
                 ToBroker::Cancel { .. } => return,
@@ -365,8 +363,9 @@ mod tests {
             asker,
             policy,
             run,
-            argv: vec!["true".into()],
+            stages: vec![Stage::plain(vec!["true".into()])],
             stdin: false,
+            seconds: None,
         }
     }
 
@@ -387,8 +386,8 @@ mod tests {
         let (_, err) = io::pipe().unwrap();
         let running =
             link.run(request.clone(), run_message(&request), vec![out.into(), err.into()]).await.unwrap();
-        assert_eq!((running.seq, running.rule.as_str()), (5, "r#1"));
-        assert_eq!(running.ended.await.unwrap(), (End::Exited { code: 3 }, 1));
+        assert_eq!(running.stages, [StartedStage { seq: 5, rule: "r#1".into() }]);
+        assert_eq!(running.ended.await.unwrap(), (vec![End::Exited { code: 3 }], 1));
 
         link.tell(&ToBroker::Cancel { request, why: "test".into() }).unwrap();
         assert!(matches!(events.recv().await, Some(LinkEvent::Lost)));

@@ -12,4 +12,4 @@ mod id;
 pub mod session;
 
 /// Spoken by all services of one build; peers with another number are refused with words.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;

@@ -1,7 +1,7 @@
 //! Between `doorward session` (or the operator's command) and the gateway.
 //!
 //! Frame: one byte of kind, `u32` big-endian length, payload. A session sends one `Hello`, then one `Line`
-//! or `Operator`, and reads until `Exit` or `Dial`.
+//! or `Operator`, and reads until `Exit` or `Dial`. When it reads `Feed` it also sends its stdin.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,8 @@ pub enum FromSession {
     Line(Vec<u8>),
     /// `O`, JSON; only from an operator's uid.
     Operator(Operator),
+    /// `I`: bytes of stdin, only after [`ToSession::Feed`]; empty at their end.
+    Stdin(Vec<u8>),
 }
 
 /// From gateway to session.
@@ -56,6 +58,8 @@ pub enum ToSession {
     Stderr(Vec<u8>),
     /// `D`: become a pipe between stdin/stdout and this unix socket.
     Dial(String),
+    /// `F`: send stdin, from now to its end.
+    Feed,
     /// `X`: end with this exit code; one byte.
     Exit(u8),
 }
@@ -116,6 +120,7 @@ impl FromSession {
             FromSession::Hello(hello) => frame(b'H', &serde_json::to_vec(hello).unwrap_or_default()),
             FromSession::Line(line) => frame(b'L', line),
             FromSession::Operator(ask) => frame(b'O', &serde_json::to_vec(ask).unwrap_or_default()),
+            FromSession::Stdin(bytes) => frame(b'I', bytes),
         }
     }
 
@@ -128,6 +133,7 @@ impl FromSession {
         let message = match kind {
             b'H' => serde_json::from_slice(&payload).map(FromSession::Hello),
             b'L' => Ok(FromSession::Line(payload)),
+            b'I' => Ok(FromSession::Stdin(payload)),
             b'O' => serde_json::from_slice(&payload).map(FromSession::Operator),
             _ => return Err(SessionError::Malformed),
         };
@@ -142,6 +148,7 @@ impl ToSession {
             ToSession::Stdout(bytes) => frame(b'1', bytes),
             ToSession::Stderr(bytes) => frame(b'2', bytes),
             ToSession::Dial(path) => frame(b'D', path.as_bytes()),
+            ToSession::Feed => frame(b'F', &[]),
             ToSession::Exit(code) => frame(b'X', &[*code]),
         }
     }
@@ -158,6 +165,7 @@ impl ToSession {
             (b'D', _) => String::from_utf8(payload)
                 .map(|path| Some(ToSession::Dial(path)))
                 .map_err(|_| SessionError::Malformed),
+            (b'F', []) => Ok(Some(ToSession::Feed)),
             (b'X', [code]) => Ok(Some(ToSession::Exit(*code))),
             _ => Err(SessionError::Malformed),
         }
@@ -176,6 +184,7 @@ mod tests {
             ToSession::Stdout(b"out".to_vec()),
             ToSession::Stderr(Vec::new()),
             ToSession::Dial("/run/x".into()),
+            ToSession::Feed,
             ToSession::Exit(126),
         ];
         sent.iter().for_each(|message| bytes.extend(message.encode()));

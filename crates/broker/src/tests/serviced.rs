@@ -3,7 +3,9 @@
 use super::support::root;
 use crate::serve::{self, Broker, Config, Identities};
 use doorward_audit::{Reader, Wanted, verify};
-use doorward_wire::broker::{Asker, Decision, End, FromBroker, HttpRecord, RequestId, Service, ToBroker};
+use doorward_wire::broker::{
+    Asker, Decision, End, FromBroker, HttpRecord, RequestId, Service, Stage, ToBroker,
+};
 use doorward_wire::frame::{self, Receiver};
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -161,8 +163,9 @@ impl Peer {
             asker: asker(),
             policy: self.hash.clone(),
             run: "RUN1".into(),
-            argv: words.iter().map(|word| (*word).to_owned()).collect(),
+            stages: vec![Stage::plain(words.iter().map(|word| (*word).to_owned()).collect())],
             stdin: false,
+            seconds: None,
         };
         self.send(&message, &[stdout.as_fd(), stderr.as_fd()]);
         (request, out, err)
@@ -182,7 +185,7 @@ impl Peer {
 
     fn end(&mut self) -> End {
         match self.next() {
-            FromBroker::Ended { end, .. } => end,
+            FromBroker::Ended { mut ends, .. } if ends.len() == 1 => ends.remove(0),
             other => panic!("{other:?}"),
         }
     }
@@ -282,8 +285,9 @@ fn another_policy_hash_and_an_unknown_worker_are_refused() {
         asker: Asker { worker: "nobody".into(), ..asker() },
         policy: peer.hash.clone(),
         run: "R".into(),
-        argv: vec!["echo".into(), "x".into()],
+        stages: vec![Stage::plain(vec!["echo".into(), "x".into()])],
         stdin: false,
+        seconds: None,
     };
     peer.send(&message, &[stdout.as_fd(), stdout.as_fd()]);
     assert_eq!(peer.refused().0, "unknown_worker");
@@ -304,8 +308,9 @@ fn descriptors_that_are_no_pipes_are_refused() {
             asker: asker(),
             policy: peer.hash.clone(),
             run: "R".into(),
-            argv: vec!["echo".into(), "x".into()],
+            stages: vec![Stage::plain(vec!["echo".into(), "x".into()])],
             stdin: false,
+            seconds: None,
         };
         peer.send(&message, &fds);
         assert_eq!(peer.refused().0, "bad_request");
@@ -395,8 +400,9 @@ fn a_message_of_the_other_service_ends_the_connection() {
         asker: asker(),
         policy: String::new(),
         run: String::new(),
-        argv: vec!["id".into()],
+        stages: vec![Stage::plain(vec!["id".into()])],
         stdin: false,
+        seconds: None,
     };
     peer.send(&message, &[out.as_fd(), out.as_fd()]);
     assert!(peer.closed(), "a proxy ran a command");

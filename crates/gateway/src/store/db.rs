@@ -27,14 +27,17 @@ const MIGRATIONS: &[&str] = &["
         truncated INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE INDEX runs_of_worker ON runs (worker);   -- and, as in every index, rowid: the order of arrival
+",
+"
+    ALTER TABLE runs ADD COLUMN stages TEXT;                        -- JSON array of StageEnd; NULL: one command
+    ALTER TABLE runs ADD COLUMN removed INTEGER NOT NULL DEFAULT 0; -- bytes of control sequences taken out
 "];
 
-const COLUMNS: &str =
-    "id, worker, line, state, rule, reason, message, exit, how, started, ended, bytes, truncated";
+const COLUMNS: &str = "id, worker, line, state, rule, reason, message, exit, how, started, ended, bytes, truncated, removed, stages";
 
 /// The same with long texts cut, so that a list of many runs stays small.
 const BRIEF: &str = "id, worker, substr(line, 1, 400), state, rule, reason, substr(message, 1, 400), exit, how, \
-                     started, ended, bytes, truncated";
+                     started, ended, bytes, truncated, removed, NULL";
 
 /// The open database.
 #[derive(Debug)]
@@ -106,7 +109,8 @@ impl Db {
     pub(super) fn finish(&self, id: &str, ended: &Ended) -> Result<()> {
         let mut statement = self.connection.prepare_cached(
             "UPDATE runs SET state = ?2, verdict = ?3, rule = coalesce(?4, rule), reason = ?5, message = ?6,
-             exit = ?7, how = ?8, ended = ?9, bytes = ?10, truncated = ?11 WHERE id = ?1",
+             exit = ?7, how = ?8, ended = ?9, bytes = ?10, truncated = ?11, removed = ?12, stages = ?13
+             WHERE id = ?1",
         )?;
         statement.execute(params![
             id,
@@ -120,6 +124,8 @@ impl Db {
             ended.at,
             i64::try_from(ended.bytes).unwrap_or(i64::MAX),
             ended.truncated,
+            i64::try_from(ended.removed).unwrap_or(i64::MAX),
+            (!ended.stages.is_empty()).then(|| serde_json::to_string(&ended.stages).unwrap_or_default()),
         ])?;
         Ok(())
     }
@@ -174,6 +180,11 @@ fn row(from: &rusqlite::Row<'_>) -> Result<Row> {
         ended: from.get(10)?,
         bytes: u64::try_from(from.get::<_, i64>(11)?).unwrap_or(0),
         truncated: from.get(12)?,
+        removed: u64::try_from(from.get::<_, i64>(13)?).unwrap_or(0),
+        stages: from
+            .get::<_, Option<String>>(14)?
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default(),
     })
 }
 

@@ -69,6 +69,19 @@ impl State {
     }
 }
 
+/// How one command of a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct StageEnd {
+    /// The command, as a line; redacted.
+    pub(crate) line: String,
+    /// What allowed it.
+    pub(crate) rule: String,
+    /// Its exit code, as `sh` would tell it; `None` when it was not run.
+    pub(crate) exit: Option<u8>,
+    /// As in [`Ended::how`]; `skipped` when a `&&` or `||` passed over it.
+    pub(crate) how: String,
+}
+
 /// How a run ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
@@ -90,6 +103,10 @@ pub(crate) struct Ended {
     pub(crate) bytes: u64,
     /// Whether some of them are not saved.
     pub(crate) truncated: bool,
+    /// Bytes of control and escape sequences that were taken out.
+    pub(crate) removed: u64,
+    /// Every command of the line, in its order, when there are several.
+    pub(crate) stages: Vec<StageEnd>,
 }
 
 /// A row of the table.
@@ -109,6 +126,8 @@ pub(crate) struct Row {
     pub(crate) ended: Option<i64>,
     pub(crate) bytes: u64,
     pub(crate) truncated: bool,
+    pub(crate) removed: u64,
+    pub(crate) stages: Vec<StageEnd>,
 }
 
 fn state_name<S: serde::Serializer>(state: &State, to: S) -> Result<S::Ok, S::Error> {

@@ -177,6 +177,8 @@ fn abandoned() -> Ended {
         at: clock::now(),
         bytes: 0,
         truncated: true,
+        removed: 0,
+        stages: Vec::new(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! A stand-in for the broker: it welcomes, records in memory, and runs commands as plain children of the
 //! test, without any sandbox. It shares nothing with the real one but the messages.
 
-use doorward_wire::broker::{End, FromBroker, HostReport, PolicyFile, RequestId, ToBroker, WorkerAccount};
+use doorward_wire::broker::{
+    End, FromBroker, HostReport, PolicyFile, RequestId, StartedStage, ToBroker, WorkerAccount,
+};
 use doorward_wire::frame::{Receiver, send};
 use std::collections::HashMap;
 use std::net::Shutdown;
@@ -160,7 +162,9 @@ impl FakeBroker {
             (ToBroker::Intent { request, .. }, None) => {
                 tell(socket, &FromBroker::Recorded { request, seq: 1 })
             }
-            (ToBroker::Run { request, argv, .. }, None) => self.run(request, &argv, fds, socket),
+            (ToBroker::Run { request, stages, .. }, None) => {
+                self.run(request, &stages.into_iter().next().unwrap().argv, fds, socket);
+            }
             (ToBroker::Cancel { request, why }, _) => self.with(|state| {
                 if let Some((pid, reason)) = state.children.get_mut(&request) {
                     *reason = Some(why);
@@ -199,10 +203,13 @@ impl FakeBroker {
     }
 
     fn run(&self, request: RequestId, argv: &[String], fds: Vec<OwnedFd>, socket: &Arc<Mutex<UnixStream>>) {
-        let started = FromBroker::Started { request: request.clone(), seq: 2, rule: "r#1".into() };
+        let started = FromBroker::Started {
+            request: request.clone(),
+            stages: vec![StartedStage { seq: 2, rule: "r#1".into() }],
+        };
         if let Some(end) = self.with(|state| state.next_end.take()) {
             tell(socket, &started);
-            tell(socket, &FromBroker::Ended { request, end, millis: 1 });
+            tell(socket, &FromBroker::Ended { request, ends: vec![end], millis: 1 });
             return;
         }
         let mut fds = fds.into_iter();
@@ -230,7 +237,7 @@ impl FakeBroker {
                 (None, Some(code), _) => End::Exited { code: code.try_into().unwrap() },
                 (None, None, signal) => End::Signaled { signal: signal.unwrap().try_into().unwrap() },
             };
-            tell(&socket, &FromBroker::Ended { request, end, millis: 1 });
+            tell(&socket, &FromBroker::Ended { request, ends: vec![end], millis: 1 });
         });
     }
 }

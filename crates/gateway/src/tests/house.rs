@@ -230,6 +230,7 @@ pub(super) fn listen(stream: &mut UnixStream) -> Answered {
                     answered.dial = Some(path);
                     return answered;
                 }
+                ToSession::Feed => panic!("stdin was asked for"),
                 ToSession::Exit(code) => {
                     answered.exit = Some(code);
                     return answered;

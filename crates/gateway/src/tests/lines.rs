@@ -2,7 +2,7 @@
 
 use super::house::{House, POLICY, listen};
 use base64::Engine;
-use doorward_wire::broker::{Asker, Decision, ToBroker};
+use doorward_wire::broker::{Asker, Decision, Stage, ToBroker};
 
 fn intent_of(house: &House, wanted: impl Fn(&Decision) -> bool) -> (Asker, Decision, ToBroker) {
     let message = house.broker.wait_for(|message| match message {
@@ -39,12 +39,15 @@ fn a_command_gives_its_own_output_and_exit_code() {
         (answered.out().as_str(), answered.err().as_str(), answered.exit),
         ("one\n", "two\n", Some(7))
     );
-    let ToBroker::Run { asker, argv, stdin, run, request, .. } =
+    let ToBroker::Run { asker, stages, stdin, run, request, .. } =
         house.broker.wait_for(|message| matches!(message, ToBroker::Run { .. }))
     else {
         panic!("no Run")
     };
-    assert_eq!(argv, ["sh", "-c", "echo one; echo two >&2; exit 7"]);
+    assert_eq!(
+        stages,
+        [Stage::plain(["sh", "-c", "echo one; echo two >&2; exit 7"].map(str::to_owned).to_vec())]
+    );
     assert_eq!((asker.worker.as_str(), asker.way.as_str(), stdin), ("w", "line", false));
     assert_eq!((asker.key.as_deref(), asker.source.as_deref()), (Some("SHA256:key"), Some("192.0.2.1")));
     assert_eq!(run, request.0);

@@ -4,11 +4,13 @@ mod command;
 mod docker;
 mod exec;
 mod index;
+mod stage;
 mod words;
 
 use crate::{DockerRole, Policy, Role, Verb};
 
 pub(crate) use index::CommandIndex;
+pub use stage::StageGrant;
 
 /// The folders that a bare program name is looked for in, first match wins.
 pub const SEARCH_PATH: [&str; 5] = ["/run/current-system/sw/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
