@@ -10,6 +10,7 @@ mod policy;
 mod serve;
 mod services;
 mod session;
+mod sftp;
 mod shell;
 
 use args::{Command, Folders};

@@ -2,6 +2,7 @@
 //! decides nothing.
 
 use crate::exit::{FAILED, fail};
+use crate::sftp;
 use crate::shell::Session;
 use base64::Engine as _;
 use doorward_broker::accounts;
@@ -27,7 +28,27 @@ pub(crate) fn run(session: &Session) -> u8 {
             .and_then(|text| text.split(' ').next().map(str::to_owned)),
     };
     let ask = [FromSession::Hello(claims), FromSession::Line(session.line.clone())];
+    if sftp::is_spoken_by(&session.line) {
+        return converse_in_sftp(session, &ask);
+    }
     converse(&session.runtime_dir, session.as_shell, &ask)
+}
+
+/// The same for the subsystem `sftp`, whose client is shown what the gateway says on stderr as its own protocol
+/// can say it.
+fn converse_in_sftp(session: &Session, ask: &[FromSession]) -> u8 {
+    let mut said = Vec::new();
+    let code = match connect(&session.runtime_dir, session.as_shell) {
+        Ok(socket) => exchange(socket, ask, &mut said).unwrap_or(FAILED),
+        Err(message) => {
+            said = format!("doorward: {message}").into_bytes();
+            FAILED
+        }
+    };
+    let message = String::from_utf8_lossy(&said);
+    // A client that goes away has seen enough.
+    let _ = sftp::refuse(message.lines().next().unwrap_or("doorward: no answer"), io::stdin(), io::stdout());
+    code
 }
 
 /// Connects to the gateway, says `ask`, and carries the answer to this process's own stdout and stderr.
@@ -51,7 +72,7 @@ pub(crate) fn converse_as_operator(runtime_dir: &Path, ask: &[FromSession]) -> u
 }
 
 fn carry(socket: UnixStream, ask: &[FromSession]) -> u8 {
-    match exchange(socket, ask) {
+    match exchange(socket, ask, &mut io::stderr()) {
         Ok(code) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => FAILED,
         Err(_) => fail("the gateway closed the connection before the end; the command may have run"),
@@ -90,7 +111,7 @@ fn key_by_sshd() -> Option<String> {
     Some(format!("SHA256:{digest}"))
 }
 
-fn exchange(mut socket: UnixStream, ask: &[FromSession]) -> io::Result<u8> {
+fn exchange(mut socket: UnixStream, ask: &[FromSession], stderr: &mut impl Write) -> io::Result<u8> {
     for message in ask {
         // A gateway that turns the connection away may have closed it already; what it said is still read.
         if socket.write_all(&message.encode()).is_err() {
@@ -102,7 +123,7 @@ fn exchange(mut socket: UnixStream, ask: &[FromSession]) -> io::Result<u8> {
         while let Some(message) = ToSession::decode(&mut bytes).map_err(io::Error::other)? {
             match message {
                 ToSession::Stdout(out) => io::stdout().write_all(&out).and_then(|()| io::stdout().flush())?,
-                ToSession::Stderr(err) => io::stderr().write_all(&err)?,
+                ToSession::Stderr(err) => stderr.write_all(&err)?,
                 ToSession::Exit(code) => return Ok(code),
                 ToSession::Dial(path) => return dial(Path::new(&path)),
                 ToSession::Feed => feed(socket.try_clone()?),
@@ -121,7 +142,14 @@ fn feed(mut socket: UnixStream) {
         let (mut stdin, mut buffer) = (io::stdin().lock(), vec![0; 64 * 1024]);
         loop {
             // What cannot be read any more has ended.
-            let read = stdin.read(&mut buffer).unwrap_or(0);
+            let read = match stdin.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let _ = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None);
+                    continue;
+                }
+                other => other.unwrap_or(0),
+            };
             let bytes = buffer.get(..read).unwrap_or_default().to_vec();
             if socket.write_all(&FromSession::Stdin(bytes).encode()).is_err() || read == 0 {
                 return;

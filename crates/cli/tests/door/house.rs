@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) audit_size: Option<u32>,
     /// Whether sshd forces the session command; without it the account's shell gets the worker's words.
     pub(crate) forced: bool,
+    /// What sshd runs for `sftp`.
+    pub(crate) sftp: &'static str,
 }
 
 impl Default for Plan {
@@ -38,6 +40,7 @@ impl Default for Plan {
             more: String::new(),
             audit_size: None,
             forced: true,
+            sftp: "/usr/lib/openssh/sftp-server",
         }
     }
 }
@@ -86,7 +89,7 @@ impl House {
         let mut house =
             House { dir, worker, uid, port: free_port(), serve, sshd: None, image: None, mounted };
         house.wait_for_services();
-        house.start_sshd(plan.forced);
+        house.start_sshd(&plan);
         house
     }
 
@@ -206,15 +209,17 @@ impl House {
         });
     }
 
-    fn start_sshd(&mut self, forced: bool) {
+    fn start_sshd(&mut self, plan: &Plan) {
         let dir = self.dir.display();
         fs::create_dir_all("/run/sshd").unwrap();
-        let force = if forced { format!("ForceCommand {}\n", self.forced_command()) } else { String::new() };
+        let force =
+            if plan.forced { format!("ForceCommand {}\n", self.forced_command()) } else { String::new() };
         let config = format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/sshd/host_key\nPidFile none\n\
              AuthorizedKeysFile {dir}/keys/%u\nAllowUsers {user}\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nMaxStartups 500:30:600\nDisableForwarding yes\nPermitTTY no\n\
-             PermitUserRC no\nAcceptEnv none\nExposeAuthInfo yes\nSubsystem sftp /usr/lib/openssh/sftp-server\n{force}",
+             PermitUserRC no\nAcceptEnv none\nExposeAuthInfo yes\nSubsystem sftp {sftp}\n{force}",
+            sftp = plan.sftp,
             port = self.port,
             user = self.worker,
         );

@@ -121,29 +121,6 @@ fn other_arguments_of_a_shell_reach_nothing() {
 }
 
 #[test]
-fn files_cannot_be_copied_in_or_out() {
-    let house = House::plain();
-    let config = house.dir.join("client/config").display().to_string();
-    let source = house.dir.join("client/known_hosts").display().to_string();
-    let target = house.dir.join("client/fetched").display().to_string();
-    for arguments in [
-        vec!["scp", "-q", "-F", &config, &source, "worker:/tmp/doorward-test-copied"],
-        vec!["scp", "-q", "-O", "-F", &config, &source, "worker:/tmp/doorward-test-copied"],
-        vec!["scp", "-q", "-O", "-F", &config, "worker:/etc/passwd", &target],
-        vec!["scp", "-q", "-F", &config, "worker:/etc/passwd", &target],
-    ] {
-        let status = Command::new(arguments[0])
-            .args(&arguments[1..])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        assert!(!status.unwrap().success(), "{arguments:?}");
-        assert!(!std::path::Path::new("/tmp/doorward-test-copied").exists());
-        assert!(!std::path::Path::new(&target).exists());
-    }
-}
-
-#[test]
 fn nothing_is_forwarded_and_no_terminal_is_given() {
     let house = House::plain();
     let config = house.dir.join("client/config").display().to_string();

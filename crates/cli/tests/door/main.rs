@@ -20,3 +20,4 @@ mod house;
 mod login_shell;
 mod said;
 mod seed;
+mod transfers;
