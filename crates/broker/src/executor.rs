@@ -31,6 +31,28 @@ pub(crate) struct Executor {
     pub(crate) etc_disowned: bool,
 }
 
+/// What kind of command it is, which decides what it sees beside what its rule names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A rule's.
+    Command,
+    /// The docker client.
+    Client,
+    /// A built-in filter.
+    Filter,
+}
+
+/// One command to be planned.
+pub(crate) struct Task<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) how: &'a How,
+    pub(crate) program: Program,
+    pub(crate) argv: &'a [String],
+    /// Added to the environment.
+    pub(crate) extra: &'a [(&'a str, String)],
+    pub(crate) streams: Streams,
+}
+
 /// As whom: a worker's spawn uid, and what the rule says.
 type Who = (u32, Identity, Vec<String>);
 
@@ -104,7 +126,10 @@ impl Executor {
         let streams = || Ok(Streams { stdin: null()?, stdout: null()?, stderr: null()? });
         let streams = streams().map_err(|error: std::io::Error| error.to_string())?;
         let mut plan = self
-            .plan(&worker, &docker(Path::new("/nonexistent")), program, &words, &[], streams)
+            .plan(
+                &worker,
+                Task { kind: Kind::Command, how: &filter(), program, argv: &words, extra: &[], streams },
+            )
             .map_err(|error| format!("{error:?}"))?;
         let child = spawn::spawn(&mut plan).map_err(|error| format!("{error}; {:?}", blame(&plan, error)))?;
         let cancel = supervise::Cancel::new().map_err(|error| error.to_string())?;
@@ -120,23 +145,18 @@ impl Executor {
         self.client_rooms.sweep();
     }
 
-    /// Everything that the fork needs. `extra` is added to the environment.
-    pub(crate) fn plan(
-        &self,
-        worker: &Worker,
-        how: &How,
-        program: Program,
-        argv: &[String],
-        extra: &[(&str, String)],
-        streams: Streams,
-    ) -> Result<Plan, PrepareError> {
+    /// Everything that the fork needs.
+    pub(crate) fn plan(&self, worker: &Worker, task: Task<'_>) -> Result<Plan, PrepareError> {
+        let Task { kind, how, program, argv, extra, streams } = task;
         let (ids, home) = self.identity(worker, how)?;
         let caps = CapSet::of(&how.caps)
             .map_err(|name| PrepareError::Unavailable(format!("this host has no capability `{name}`")))?;
         let sees_processes = how.caps.contains("sys_ptrace");
         let proc = if sees_processes { Proc::Host } else { Proc::Own };
-        let is_client = argv.first().is_some_and(|word| word == "docker");
-        let rooms = if is_client { &self.client_rooms } else { &self.rooms };
+        let rooms = match kind {
+            Kind::Command | Kind::Filter => &self.rooms,
+            Kind::Client => &self.client_rooms,
+        };
         let room = rooms.room(how, proc, self.isolation).map_err(|why| {
             eprintln!("doorward: broker: no file system view for a command: {why}");
             PrepareError::Unavailable(
@@ -227,12 +247,17 @@ fn own_identity(how: &How) -> Result<(Ids, String), PrepareError> {
 
 /// How the docker CLI runs: nothing but the worker's own socket.
 pub(crate) fn docker(socket: &Path) -> How {
+    How { sockets: vec![socket.to_string_lossy().into_owned()], ..filter() }
+}
+
+/// How a filter runs: with nothing.
+pub(crate) fn filter() -> How {
     How {
         identity: Identity::Worker,
         groups: Vec::new(),
         caps: BTreeSet::new(),
         read: Vec::new(),
-        sockets: vec![socket.to_string_lossy().into_owned()],
+        sockets: Vec::new(),
         network: Network::None,
         seconds: None,
         output: None,

@@ -2,8 +2,8 @@
 
 use doorward_audit::{Entry, Http, Kind, Outcome, Verdict};
 use doorward_policy::{Runs, Worker};
-use doorward_wire::broker::{Asker, Decision, End, HttpRecord, RequestId};
-use serde_json::Value;
+use doorward_wire::broker::{Asker, Decision, End, HttpRecord, RequestId, Stage, StageErr, StageOut};
+use serde_json::{Map, Value};
 
 /// Deepest operation that is recorded as it is.
 const DEEPEST: usize = 32;
@@ -63,6 +63,31 @@ pub(crate) fn outcome(request: &RequestId, worker: &str, intent: u64, outcome: O
         outcome: Some(outcome),
         ..Entry::new(Kind::Outcome)
     }
+}
+
+/// What a stage's record says of its place among `of` and of its redirections; a command by itself without
+/// any says nothing.
+pub(crate) fn of_stage(stage: &Stage, at: usize, of: usize) -> Option<Value> {
+    let mut says = Map::new();
+    let mut say = |name: &str, value: Value| says.insert(name.to_owned(), value);
+    if of > 1 {
+        say("stage", at.saturating_add(1).into());
+        say("of", of.into());
+    }
+    match stage.out {
+        StageOut::Next => None,
+        StageOut::Null => say("out", "null".into()),
+    };
+    match stage.err {
+        StageErr::Line => None,
+        StageErr::Null => say("err", "null".into()),
+        StageErr::Next => say("err", "next".into()),
+    };
+    if says.is_empty() {
+        return None;
+    }
+    says.insert("op".to_owned(), "command".into());
+    Some(Value::Object(says))
 }
 
 /// How a command ended, in the record's words.

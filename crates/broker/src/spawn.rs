@@ -51,6 +51,29 @@ impl std::fmt::Display for SpawnError {
 
 /// Starts a plan and waits until its program runs.
 pub(crate) fn spawn(plan: &mut Plan) -> Result<Child, SpawnError> {
+    begin(plan)?.finish()
+}
+
+/// Starts plans beside each other and waits until each has come to its program or failed.
+pub(crate) fn spawn_all<'p>(plans: impl Iterator<Item = &'p mut Plan>) -> Vec<Result<Child, SpawnError>> {
+    let begun: Vec<_> = plans.map(begin).collect();
+    begun.into_iter().map(|begun| begun.and_then(Begun::finish)).collect()
+}
+
+/// A child on its way to exec.
+struct Begun {
+    child: Child,
+    heard: OwnedFd,
+}
+
+impl Begun {
+    fn finish(self) -> Result<Child, SpawnError> {
+        // A child that did not come to exec is ended by being dropped.
+        hear(&self.heard).map(|()| self.child)
+    }
+}
+
+fn begin(plan: &mut Plan) -> Result<Begun, SpawnError> {
     let at = |step| move |error: i32| SpawnError { step, error, place: 0 };
     trace(plan, Step::ErrorPipe).map_err(at(Step::ErrorPipe))?;
     raise_all(plan).map_err(at(Step::ErrorPipe))?;
@@ -63,10 +86,7 @@ pub(crate) fn spawn(plan: &mut Plan) -> Result<Child, SpawnError> {
     let restored = set_signals(before);
     let (pid, pidfd) = forked.map_err(at(Step::Fork))?;
     let child = Child { pidfd, pid, status, isolation: plan.isolation };
-    drop((errors, status_end));
-    let started = restored.map_err(at(Step::BlockSignals)).and_then(|()| hear(&heard));
-    // A child that did not come to exec is ended by being dropped.
-    started.map(|()| child)
+    restored.map_err(at(Step::BlockSignals)).map(|()| Begun { child, heard })
 }
 
 /// The tests' hooks for the steps of the parent.

@@ -37,22 +37,138 @@ impl Cancel {
     }
 }
 
-/// Waits until nothing of the command runs any more, ending it at the deadline or when `cancel` fires. What
-/// remains, the end of an init without anything in its namespaces, is waited for when `child` is dropped.
+/// How a command of a pipeline ended, and how long after the wait for it began.
+#[derive(Debug)]
+pub(crate) struct Past {
+    pub(crate) end: End,
+    pub(crate) after: Duration,
+}
+
+/// [`wait_all`] for a single command.
 pub(crate) fn wait(child: &Child, deadline: Duration, cancel: &Cancel) -> End {
-    let cut = match watch(child, Some(deadline), Some(cancel)) {
-        Woken::Told => None,
-        Woken::Time => Some(End::Deadline),
-        Woken::Cancelled => Some(End::Cancelled { why: cancel.why() }),
-    };
-    if cut.is_some() {
-        signal(child, Signal::TERM);
-        if watch(child, Some(GRACE), None) != Woken::Told {
-            signal(child, Signal::KILL);
+    wait_all(&[(child, deadline)], cancel).pop().map_or(End::Signaled { signal: 9 }, |past| past.end)
+}
+
+/// Waits until nothing of any command runs any more, ending each at its own deadline and all when `cancel`
+/// fires. What remains, the end of an init without anything in its namespaces, is waited for when a child is
+/// dropped. Gives as many ends as there are children, in their order.
+pub(crate) fn wait_all(children: &[(&Child, Duration)], cancel: &Cancel) -> Vec<Past> {
+    let began = Instant::now();
+    let mut watched: Vec<Watched<'_>> = children
+        .iter()
+        .map(|(child, deadline)| Watched {
+            child,
+            cut: None,
+            state: State::Running(began.checked_add(*deadline)),
+        })
+        .collect();
+    let mut cancelled = false;
+    while let Some(woken) = watch(&watched, (!cancelled).then_some(cancel)) {
+        cancelled |= woken.cancelled;
+        let now = Instant::now();
+        for (one, told) in watched.iter_mut().zip(woken.told) {
+            if told {
+                one.gather(began);
+            } else if woken.cancelled {
+                one.end_with(End::Cancelled { why: cancel.why() }, now);
+            }
+            one.keep_time(now, began);
         }
     }
-    let status = gather(child);
-    cut.or(status).unwrap_or(End::Signaled { signal: 9 })
+    watched.into_iter().map(Watched::past).collect()
+}
+
+/// One command that is waited for.
+struct Watched<'c> {
+    child: &'c Child,
+    /// Why it was ended, when it was.
+    cut: Option<End>,
+    state: State,
+}
+
+enum State {
+    /// Until its deadline; `None`: the clock does not reach that far.
+    Running(Option<Instant>),
+    /// Has got TERM, and gets KILL at this time.
+    Ending(Instant),
+    Gone(Past),
+}
+
+impl Watched<'_> {
+    fn until(&self) -> Option<Instant> {
+        match &self.state {
+            State::Running(until) => *until,
+            State::Ending(until) => Some(*until),
+            State::Gone(_) => None,
+        }
+    }
+
+    /// Asks a running command to end.
+    fn end_with(&mut self, why: End, now: Instant) {
+        if matches!(self.state, State::Running(_)) {
+            signal(self.child, Signal::TERM);
+            self.cut = Some(why);
+            self.state = State::Ending(now.checked_add(GRACE).unwrap_or(now));
+        }
+    }
+
+    /// What is due at its deadline and after the grace.
+    fn keep_time(&mut self, now: Instant, began: Instant) {
+        if self.until().is_none_or(|until| now < until) {
+            return;
+        }
+        match self.state {
+            State::Running(_) => self.end_with(End::Deadline, now),
+            State::Ending(_) => {
+                signal(self.child, Signal::KILL);
+                self.gather(began);
+            }
+            State::Gone(_) => {}
+        }
+    }
+
+    fn gather(&mut self, began: Instant) {
+        let status = gather(self.child);
+        let end = self.cut.take().or(status).unwrap_or(End::Signaled { signal: 9 });
+        self.state = State::Gone(Past { end, after: began.elapsed() });
+    }
+
+    fn past(self) -> Past {
+        match self.state {
+            State::Gone(past) => past,
+            // `wait_all` leaves none.
+            State::Running(_) | State::Ending(_) => {
+                Past { end: End::Signaled { signal: 9 }, after: Duration::ZERO }
+            }
+        }
+    }
+}
+
+/// Why a wait was over.
+struct Woken {
+    /// Of each command: init has told the status, or has ended without.
+    told: Vec<bool>,
+    cancelled: bool,
+}
+
+/// Waits until something is to be done; `None` when all are gone.
+fn watch(watched: &[Watched<'_>], cancel: Option<&Cancel>) -> Option<Woken> {
+    let waits = |one: &Watched<'_>| !matches!(one.state, State::Gone(_));
+    if !watched.iter().any(waits) {
+        return None;
+    }
+    let left = watched.iter().filter_map(Watched::until).min();
+    let left = left.map(|until| until.saturating_duration_since(Instant::now()));
+    let left = left.and_then(|left| Timespec::try_from(left).ok());
+    let statuses = watched.iter().filter(|one| waits(one)).map(|one| &one.child.status);
+    let mut fds: Vec<PollFd<'_>> =
+        statuses.chain(cancel.map(|cancel| &cancel.event)).map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    let polled = rustix::event::poll(&mut fds, left.as_ref());
+    // Cannot fail with valid descriptors; the commands are then ended rather than left.
+    let broken = !matches!(polled, Ok(_) | Err(rustix::io::Errno::INTR));
+    let mut ready = fds.iter().map(|fd| polled.is_ok() && !fd.revents().is_empty());
+    let told = watched.iter().map(|one| waits(one) && ready.next() == Some(true)).collect();
+    Some(Woken { told, cancelled: broken || ready.next() == Some(true) })
 }
 
 impl Drop for Child {
@@ -62,36 +178,6 @@ impl Drop for Child {
         // Also when it had not come to make its process group.
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
         self.await_init(WaitIdOptions::EXITED);
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Woken {
-    /// Init has told the status, or has ended without.
-    Told,
-    Time,
-    Cancelled,
-}
-
-fn watch(child: &Child, within: Option<Duration>, cancel: Option<&Cancel>) -> Woken {
-    let until = within.and_then(|within| Instant::now().checked_add(within));
-    loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut fds = vec![PollFd::new(&child.status, PollFlags::IN)];
-        fds.extend(cancel.map(|cancel| PollFd::new(&cancel.event, PollFlags::IN)));
-        match rustix::event::poll(&mut fds, left.as_ref()) {
-            Ok(0) => return Woken::Time,
-            Err(rustix::io::Errno::INTR) => continue,
-            // Cannot happen with valid descriptors; the command is then ended rather than left.
-            Err(_) => return Woken::Time,
-            Ok(_) => {}
-        }
-        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
-        if ready.next() == Some(true) {
-            return Woken::Told;
-        }
-        return Woken::Cancelled;
     }
 }
 

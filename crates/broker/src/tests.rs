@@ -1,9 +1,11 @@
 //! Tests that run real programs in the real sandbox. They need root.
 
 mod order;
+mod pipelines;
 mod roomed;
 mod rootless;
 mod sandboxed;
+mod served;
 mod serviced;
 mod support;
 mod truthful;

@@ -1,7 +1,7 @@
 //! Without root: a user namespace where the host allows it.
 
 use super::support::{caps, house, how};
-use crate::executor::{self, PrepareError};
+use crate::executor::{self, Kind, PrepareError, Task};
 use crate::plan::{Isolation, Streams};
 use doorward_policy::How;
 use doorward_wire::broker::End;
@@ -56,7 +56,8 @@ fn a_rule_that_needs_root_is_unavailable() {
     let streams = Streams { stdin: null(), stdout: null(), stderr: null() };
     let words = ["true".to_owned()];
     let program = executor::resolve("true").unwrap();
-    let plan = house.executor.plan(&super::support::worker(), &how, program, &words, &[], streams);
+    let task = Task { kind: Kind::Command, how: &how, program, argv: &words, extra: &[], streams };
+    let plan = house.executor.plan(&super::support::worker(), task);
     assert!(matches!(plan, Err(PrepareError::Unavailable(_))));
 }
 

@@ -1,18 +1,17 @@
 //! The whole broker over its socket: peers, records, refusals, running commands.
 
+use super::served::{self, House, asker};
 use super::support::root;
-use crate::serve::{self, Broker, Config, Identities};
-use doorward_audit::{Reader, Wanted, verify};
+use crate::serve::Identities;
 use doorward_wire::broker::{
     Asker, Decision, End, FromBroker, HttpRecord, RequestId, Service, Stage, ToBroker,
 };
-use doorward_wire::frame::{self, Receiver};
+use doorward_wire::frame;
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const POLICY: &str = r#"
@@ -45,150 +44,12 @@ binds = [{ host = "/srv/doorward-test-bind", at = "/b" }]
 redact = ['hunter\d']
 "#;
 
-struct House {
-    dir: tempfile::TempDir,
-    broker: Arc<Broker>,
-}
-
 fn house() -> House {
     house_for((0, 0), (4242, 4242))
 }
 
 fn house_for(gateway: (u32, u32), proxy: (u32, u32)) -> House {
-    let dir = tempfile::tempdir().unwrap();
-    let policy = dir.path().join("policy.toml");
-    std::fs::write(&policy, POLICY).unwrap();
-    std::fs::set_permissions(&policy, PermissionsExt::from_mode(0o644)).unwrap();
-    let config = Config {
-        policy,
-        state_dir: dir.path().join("state"),
-        runtime_dir: dir.path().join("run"),
-        identities: Identities { gateway, proxy, rootless: false },
-        allow_weaker: true,
-    };
-    let broker = Arc::new(serve::open(config).unwrap());
-    let accepting = broker.clone();
-    // It waits in accept until the test process ends.
-    std::thread::spawn(move || serve::accept(&accepting));
-    House { dir, broker }
-}
-
-impl House {
-    fn sock(&self) -> PathBuf {
-        self.dir.path().join("run/broker.sock")
-    }
-
-    fn connect(&self, service: Service) -> Peer {
-        let socket = UnixStream::connect(self.sock()).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let receiver = Receiver::new(socket.try_clone().unwrap(), doorward_wire::broker::MAX_WELCOME);
-        let peer = Peer { socket, receiver, hash: String::new() };
-        peer.send(&ToBroker::Hello { protocol: doorward_wire::PROTOCOL, service }, &[]);
-        peer
-    }
-
-    fn gateway(&self) -> Peer {
-        let mut peer = self.connect(Service::Gateway);
-        let (welcome, fds) = peer.next_with_fds();
-        let FromBroker::Welcome { hash, workers, .. } = welcome else { panic!("{welcome:?}") };
-        assert_eq!((fds.len(), workers.len()), (1, 1));
-        peer.hash = hash;
-        peer
-    }
-
-    /// The log's lines, once `outcomes` of them are outcomes.
-    fn log(&self, outcomes: usize) -> Vec<String> {
-        let audit = self.dir.path().join("state/audit");
-        let until = Instant::now() + Duration::from_secs(10);
-        loop {
-            let lines: Vec<String> =
-                Reader::open(&audit, Wanted::default()).unwrap().map(|shown| shown.unwrap().line).collect();
-            if lines.iter().filter(|line| line.contains(r#""kind":"outcome""#)).count() >= outcomes {
-                verify(&audit).unwrap();
-                return lines;
-            }
-            assert!(Instant::now() < until, "{lines:#?}");
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        let _ = self.broker.audit.close();
-    }
-}
-
-struct Peer {
-    socket: UnixStream,
-    receiver: Receiver<UnixStream>,
-    hash: String,
-}
-
-fn asker() -> Asker {
-    Asker {
-        worker: "hermes".into(),
-        uid: 1000,
-        session: "s1".into(),
-        way: "line".into(),
-        key: Some("SHA256:k".into()),
-        source: None,
-    }
-}
-
-impl Peer {
-    fn send(&self, message: &ToBroker, fds: &[BorrowedFd<'_>]) {
-        frame::send(&self.socket, message, fds).unwrap();
-    }
-
-    fn next_with_fds(&mut self) -> (FromBroker, Vec<OwnedFd>) {
-        self.receiver.receive().unwrap().expect("the broker closed the connection")
-    }
-
-    fn next(&mut self) -> FromBroker {
-        self.next_with_fds().0
-    }
-
-    fn closed(&mut self) -> bool {
-        !matches!(self.receiver.receive::<FromBroker>(), Ok(Some(_)))
-    }
-
-    /// Asks for a run; gives its id and the read ends of stdout and stderr.
-    fn run(&self, words: &[&str]) -> (RequestId, std::io::PipeReader, std::io::PipeReader) {
-        let (out, stdout) = std::io::pipe().unwrap();
-        let (err, stderr) = std::io::pipe().unwrap();
-        let request = RequestId::new();
-        let message = ToBroker::Run {
-            request: request.clone(),
-            asker: asker(),
-            policy: self.hash.clone(),
-            run: "RUN1".into(),
-            stages: vec![Stage::plain(words.iter().map(|word| (*word).to_owned()).collect())],
-            stdin: false,
-            seconds: None,
-        };
-        self.send(&message, &[stdout.as_fd(), stderr.as_fd()]);
-        (request, out, err)
-    }
-
-    fn refused(&mut self) -> (String, String) {
-        match self.next() {
-            FromBroker::Refused { reason, message, .. } => (reason, message),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn started(&mut self) {
-        let message = self.next();
-        assert!(matches!(message, FromBroker::Started { .. }), "{message:?}");
-    }
-
-    fn end(&mut self) -> End {
-        match self.next() {
-            FromBroker::Ended { mut ends, .. } if ends.len() == 1 => ends.remove(0),
-            other => panic!("{other:?}"),
-        }
-    }
+    served::house(POLICY, gateway, proxy)
 }
 
 #[test]

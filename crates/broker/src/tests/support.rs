@@ -1,6 +1,6 @@
 //! Runs a command line as the broker does, without the service around it.
 
-use crate::executor::{self, Executor};
+use crate::executor::{self, Executor, Kind, Task};
 use crate::plan::{Hooks, Plan, Streams};
 use crate::sandbox::Hidden;
 use crate::spawn::{self, SpawnError};
@@ -116,10 +116,10 @@ impl House {
         let stdin = std::fs::File::open("/dev/null").unwrap().into();
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let program = executor::resolve(&words[0]).unwrap();
-        let plan = self
-            .executor
-            .plan(&worker(), how, program, &words, &[], Streams { stdin, stdout, stderr })
-            .unwrap();
+        let kind = if words[0] == "docker" { Kind::Client } else { Kind::Command };
+        let streams = Streams { stdin, stdout, stderr };
+        let task = Task { kind, how, program, argv: &words, extra: &[], streams };
+        let plan = self.executor.plan(&worker(), task).unwrap();
         (plan, out, err)
     }
 
