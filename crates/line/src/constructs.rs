@@ -1,4 +1,4 @@
-//! What a shell has and the line language has not: the name, and what to do instead.
+//! What the line language has of a shell, and what it has not: the name, and what to do instead.
 
 use crate::characters::column;
 use doorward_policy::{Reason, Refusal};
@@ -14,19 +14,44 @@ pub(crate) struct Construct {
 impl Construct {
     /// Refuses the construct, spelled `spelling`, that stands after `before` characters.
     pub(crate) fn refuse(&self, spelling: &str, before: usize) -> Refusal {
-        let shown = match spelling {
-            "\n" => "a newline".to_owned(),
-            other => format!("`{other}`"),
-        };
-        let message = format!("{shown} ({}) is not part of the line language", self.name);
+        let message = format!("`{spelling}` ({}) is not part of the line language", self.name);
         Refusal::new(Reason::Construct, message).nearest(self.instead).path(column(before))
     }
 }
 
-const NEXT: &str = "one command; send the next one by itself";
-const FILTER: &str = "one command; filter its output on your side";
-const OUTPUT: &str = "the command without it: its output and its errors come back to you";
-const INPUT: &str = "the command without it";
+/// An unquoted operator.
+#[derive(Clone, Copy)]
+pub(crate) enum Operator {
+    /// It stands between commands.
+    Between(Separator),
+    /// It stands before the word that it redirects to.
+    Redirect(Redirect),
+    /// The line language has it not.
+    Not(&'static Construct),
+}
+
+/// What stands between two commands, or ends the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Separator {
+    Pipe,
+    And,
+    Or,
+    Semicolon,
+    Newline,
+}
+
+/// `>` or `>&`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Redirect {
+    ToFile,
+    ToDescriptor,
+}
+
+const ALONE: &str = "commands joined by `|`, `&&`, `||` or `;`";
+const OUTPUT: &str =
+    "`>/dev/null`, `2>/dev/null` or `2>&1`; without any, output and errors come back to you: keep them there";
+const BOTH: &str = "`>/dev/null 2>&1`, or `2>&1 |` to pipe both";
+const INPUT: &str = "the command without it; send data on stdin";
 const VALUE: &str = "the value itself; a `$` or a backtick as text in single quotes";
 const AS_TEXT: &str = "the names themselves; the character as text in single quotes";
 
@@ -34,27 +59,44 @@ const fn construct(name: &'static str, instead: &'static str) -> Construct {
     Construct { name, instead }
 }
 
+const PIPE_OF_BOTH: Construct = construct("pipe of both outputs", "`2>&1 |`");
+const REDIRECTION_OF_BOTH: Construct = construct("redirection of both outputs", BOTH);
+const BACKGROUND: Construct = construct("background job", "`submit -- 'LINE'`: it runs on when you are gone");
+const CASE_SEPARATOR: Construct = construct("case separator", ALONE);
+const HERE_STRING: Construct = construct("here-string", INPUT);
+const HERE_DOCUMENT: Construct = construct("here-document", INPUT);
+const SUBSTITUTION: Construct = construct("process substitution", ALONE);
+const SUBSHELL: Construct = construct("subshell", ALONE);
+const FROM_FILE: Construct = construct("redirection from a file", INPUT);
+/// `>`, `>>` and their kin, to anything but `/dev/null`.
+pub(crate) const TO_FILE: Construct = construct("redirection to a file", OUTPUT);
+/// Any redirection of a descriptor but those that the line language has.
+pub(crate) const REDIRECTION: Construct = construct("redirection", OUTPUT);
+
 /// Unquoted operators by spelling, longer ones before those that they begin with.
-pub(crate) const OPERATORS: &[(&str, Construct)] = &[
-    ("&&", construct("and-list", NEXT)),
-    ("&>", construct("redirection", OUTPUT)),
-    ("&", construct("background job", "the command without it")),
-    ("||", construct("or-list", NEXT)),
-    ("|&", construct("pipe", FILTER)),
-    ("|", construct("pipe", FILTER)),
-    (";;", construct("case separator", NEXT)),
-    (";", construct("command separator", NEXT)),
-    ("\n", construct("command separator", NEXT)),
-    ("<<<", construct("here-string", INPUT)),
-    ("<<", construct("here-document", INPUT)),
-    ("<(", construct("process substitution", INPUT)),
-    ("<", construct("redirection from a file", INPUT)),
-    (">(", construct("process substitution", OUTPUT)),
-    (">>", construct("redirection to a file", OUTPUT)),
-    (">&", construct("redirection", OUTPUT)),
-    (">", construct("redirection to a file", OUTPUT)),
-    ("(", construct("subshell", NEXT)),
-    (")", construct("subshell", NEXT)),
+pub(crate) const OPERATORS: &[(&str, Operator)] = &[
+    ("&&", Operator::Between(Separator::And)),
+    ("&>>", Operator::Not(&TO_FILE)),
+    ("&>", Operator::Not(&REDIRECTION_OF_BOTH)),
+    ("&", Operator::Not(&BACKGROUND)),
+    ("||", Operator::Between(Separator::Or)),
+    ("|&", Operator::Not(&PIPE_OF_BOTH)),
+    ("|", Operator::Between(Separator::Pipe)),
+    (";;", Operator::Not(&CASE_SEPARATOR)),
+    (";&", Operator::Not(&CASE_SEPARATOR)),
+    (";", Operator::Between(Separator::Semicolon)),
+    ("\n", Operator::Between(Separator::Newline)),
+    ("<<<", Operator::Not(&HERE_STRING)),
+    ("<<", Operator::Not(&HERE_DOCUMENT)),
+    ("<(", Operator::Not(&SUBSTITUTION)),
+    ("<", Operator::Not(&FROM_FILE)),
+    (">(", Operator::Not(&SUBSTITUTION)),
+    (">>", Operator::Not(&TO_FILE)),
+    (">|", Operator::Not(&TO_FILE)),
+    (">&", Operator::Redirect(Redirect::ToDescriptor)),
+    (">", Operator::Redirect(Redirect::ToFile)),
+    ("(", Operator::Not(&SUBSHELL)),
+    (")", Operator::Not(&SUBSHELL)),
 ];
 
 /// What is expanded, unquoted and inside double quotes, by spelling, longer ones first.
@@ -88,7 +130,8 @@ pub(crate) const BRACE: Construct =
 pub(crate) const ASSIGNMENT: Construct =
     construct("assignment", "the command without it; its environment is fixed");
 /// `!` before a command.
-pub(crate) const NEGATION: Construct = construct("negation", "the command without it");
+pub(crate) const NEGATION: Construct =
+    construct("negation", "the command without it; `&&` and `||` follow it");
 
 /// Words that begin a compound command, when they stand first and unquoted (POSIX.1-2017, 2.4, and bash).
 pub(crate) struct Reserved {
@@ -102,13 +145,10 @@ pub(crate) const RESERVED: Reserved = Reserved {
         "{", "}", "if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for",
         "in", "function", "select", "time", "coproc", "[[", "]]",
     ],
-    construct: construct("reserved word of the shell", NEXT),
+    construct: construct("reserved word of the shell", ALONE),
 };
 
-/// The first of `table` that `rest` begins with.
-pub(crate) fn lookup<'t>(
-    table: &'t [(&'static str, Construct)],
-    rest: &str,
-) -> Option<&'t (&'static str, Construct)> {
+/// What the first of `table` stands for that `rest` begins with, and its spelling.
+pub(crate) fn lookup<'t, T>(table: &'t [(&'static str, T)], rest: &str) -> Option<&'t (&'static str, T)> {
     table.iter().find(|(spelling, _)| rest.starts_with(spelling))
 }

@@ -1,9 +1,21 @@
-//! Splitting into words, with the quoting of POSIX.1-2017, 2.2.
+//! Splitting into tokens, with the quoting of POSIX.1-2017, 2.2.
 
-use crate::characters::{column, name};
-use crate::constructs::{BRACE, COMMENT, Construct, EXPANSIONS, GLOBS, OPERATORS, TILDE, lookup};
-use crate::line::{MAX_WORD, MAX_WORDS, bad_encoding};
+use crate::characters::column;
+use crate::constructs::{
+    BRACE, COMMENT, Construct, EXPANSIONS, GLOBS, OPERATORS, Operator, REDIRECTION, Redirect, Separator,
+    TILDE, lookup,
+};
+use crate::line::{MAX_WORDS, too_large};
 use doorward_policy::{Reason, Refusal, is_hidden};
+
+/// What a line is made of. Each has the number of characters before it.
+#[derive(Debug)]
+pub(crate) enum Token {
+    Word(Word),
+    Between(Separator, usize),
+    /// The digits right before the operator, which say what is redirected, are its own.
+    Redirect(Redirect, String, usize),
+}
 
 /// A word without its quoting.
 #[derive(Debug, Default)]
@@ -17,6 +29,8 @@ pub(crate) struct Word {
     quoted: bool,
     /// Unquoted `{` that are open.
     braces: usize,
+    /// Where the first hidden character stands. Only a script for a shell may have one.
+    pub(crate) hidden_at: Option<usize>,
 }
 
 impl Word {
@@ -39,12 +53,12 @@ pub(crate) fn names_a_variable(text: &str) -> bool {
     })
 }
 
-/// Splits a line of clean text into words.
-pub(crate) fn scan(text: &str) -> Result<Vec<Word>, Refusal> {
-    let mut scanner = Scanner { rest: text, at: 0, word: None, words: Vec::new() };
+/// Splits a line of clean text into tokens.
+pub(crate) fn scan(text: &str) -> Result<Vec<Token>, Refusal> {
+    let mut scanner = Scanner { rest: text, at: 0, word: None, tokens: Vec::new(), words: 0 };
     while scanner.step()? {}
     scanner.end_word()?;
-    Ok(scanner.words)
+    Ok(scanner.tokens)
 }
 
 struct Scanner<'a> {
@@ -52,7 +66,9 @@ struct Scanner<'a> {
     rest: &'a str,
     at: usize,
     word: Option<Word>,
-    words: Vec<Word>,
+    tokens: Vec<Token>,
+    /// How many of the tokens are words of a command.
+    words: usize,
 }
 
 impl Scanner<'_> {
@@ -61,17 +77,48 @@ impl Scanner<'_> {
         let Some(c) = self.rest.chars().next() else { return Ok(false) };
         match c {
             ' ' | '\t' => self.end_word()?,
-            '\n' => return self.newline(),
             '\'' => return self.single(),
             '"' => return self.double(),
             '\\' => return self.backslash(),
             _ => {
+                if let Some((spelling, operator)) = lookup(OPERATORS, self.rest) {
+                    return self.operator(spelling, *operator);
+                }
                 self.refuse_construct(c)?;
-                self.push(c, false)?;
-                return self.advance();
+                self.push(c, false);
             }
         }
         self.advance()
+    }
+
+    fn operator(&mut self, spelling: &str, operator: Operator) -> Result<bool, Refusal> {
+        let token = match operator {
+            Operator::Not(construct) => return Err(construct.refuse(spelling, self.at)),
+            Operator::Between(separator) => Token::Between(separator, self.at),
+            Operator::Redirect(redirect) => {
+                let (descriptor, at) = self.descriptor()?;
+                Token::Redirect(redirect, descriptor, at)
+            }
+        };
+        self.end_word()?;
+        self.tokens.push(token);
+        for _ in spelling.chars() {
+            self.take();
+        }
+        Ok(true)
+    }
+
+    /// The unquoted digits right before the operator, taken from the words, and where they stand. Shells
+    /// differ over what `{word}` means there.
+    fn descriptor(&mut self) -> Result<(String, usize), Refusal> {
+        let Some(word) = &self.word else { return Ok((String::new(), self.at)) };
+        if word.bare().starts_with('{') && word.bare().ends_with('}') {
+            return Err(REDIRECTION.refuse(word.bare(), word.at));
+        }
+        if word.quoted || !word.text.chars().all(|c| c.is_ascii_digit()) {
+            return Ok((String::new(), self.at));
+        }
+        Ok(self.word.take().map(|word| (word.text, word.at)).unwrap_or_default())
     }
 
     fn advance(&mut self) -> Result<bool, Refusal> {
@@ -87,17 +134,6 @@ impl Scanner<'_> {
         Some(c)
     }
 
-    /// A newline separates commands; where there is none before or none after it, it is a blank.
-    fn newline(&mut self) -> Result<bool, Refusal> {
-        self.end_word()?;
-        let blank = |c: char| matches!(c, ' ' | '\t' | '\n');
-        if self.words.is_empty() || self.rest.chars().all(blank) {
-            return self.advance();
-        }
-        self.refuse_of(OPERATORS)?;
-        self.advance()
-    }
-
     fn single(&mut self) -> Result<bool, Refusal> {
         let opened = self.at;
         self.take();
@@ -106,7 +142,7 @@ impl Scanner<'_> {
             match self.rest.chars().next() {
                 None => return Err(unfinished("single quote", opened)),
                 Some('\'') => return self.advance(),
-                Some(c) => self.push(c, true)?,
+                Some(c) => self.push(c, true),
             }
             self.take();
         }
@@ -126,11 +162,11 @@ impl Scanner<'_> {
                 }
                 (Some('\\'), Some(c @ ('\\' | '"' | '$' | '`'))) => {
                     self.take();
-                    self.push(c, true)?;
+                    self.push(c, true);
                 }
                 (Some(c), _) => {
                     self.refuse_of(EXPANSIONS)?;
-                    self.push(c, true)?;
+                    self.push(c, true);
                 }
             }
             self.take();
@@ -145,16 +181,15 @@ impl Scanner<'_> {
             Some('\n') => self.advance(),
             Some(c) => {
                 self.open_quoted();
-                self.push(c, true)?;
+                self.push(c, true);
                 self.advance()
             }
         }
     }
 
     fn refuse_construct(&self, c: char) -> Result<(), Refusal> {
-        for table in [OPERATORS, EXPANSIONS, GLOBS] {
-            self.refuse_of(table)?;
-        }
+        self.refuse_of(EXPANSIONS)?;
+        self.refuse_of(GLOBS)?;
         let refuse = |construct: &Construct, spelling| Err(construct.refuse(spelling, self.at));
         match (&self.word, c) {
             (None, '~') => refuse(&TILDE, "~"),
@@ -178,13 +213,13 @@ impl Scanner<'_> {
         word.quoted = true;
     }
 
-    fn push(&mut self, c: char, quoted: bool) -> Result<(), Refusal> {
-        if is_hidden(c) {
-            return Err(bad_encoding(format!("a word holds {}", name(c)), self.at));
-        }
+    fn push(&mut self, c: char, quoted: bool) {
         let at = self.at;
         let word = self.word.get_or_insert_with(|| Word { at, ..Word::default() });
         word.text.push(c);
+        if is_hidden(c) {
+            word.hidden_at.get_or_insert(at);
+        }
         if !quoted {
             word.braces = match c {
                 '{' => word.braces.saturating_add(1),
@@ -195,19 +230,17 @@ impl Scanner<'_> {
         if !word.quoted {
             word.unquoted = word.text.len();
         }
-        if word.text.len() > MAX_WORD {
-            return Err(too_large(format!("a word has more than {MAX_WORD} bytes"), word.at));
-        }
-        Ok(())
     }
 
     fn end_word(&mut self) -> Result<(), Refusal> {
-        if let Some(word) = self.word.take() {
-            if self.words.len() >= MAX_WORDS {
-                return Err(too_large(format!("the line has more than {MAX_WORDS} words"), word.at));
-            }
-            self.words.push(word);
+        let Some(word) = self.word.take() else { return Ok(()) };
+        if !matches!(self.tokens.last(), Some(Token::Redirect(..))) {
+            self.words = self.words.saturating_add(1);
         }
+        if self.words > MAX_WORDS {
+            return Err(too_large(format!("the line has more than {MAX_WORDS} words"), word.at));
+        }
+        self.tokens.push(Token::Word(word));
         Ok(())
     }
 }
@@ -216,8 +249,4 @@ fn unfinished(what: &str, before: usize) -> Refusal {
     Refusal::new(Reason::BadRequest, format!("the {what} is never finished"))
         .nearest("the closing quote, or a backslash before a quote that is text")
         .path(column(before))
-}
-
-fn too_large(what: String, before: usize) -> Refusal {
-    Refusal::new(Reason::TooLarge, what).nearest("a shorter line; send data on stdin").path(column(before))
 }
