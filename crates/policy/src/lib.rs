@@ -20,7 +20,7 @@ mod verdict;
 pub use bundle::{Bundle, PolicyHash, Source};
 pub use characters::{is_clean, is_hidden};
 pub use error::PolicyError;
-pub use filters::{FILTERS, Filter};
+pub use filters::{FILTERS, Filter, FilterOption, Operands, Takes, Value};
 pub use judge::{DockerWords, SEARCH_PATH, StageGrant};
 pub use load::include_paths;
 pub use model::*;

@@ -106,7 +106,7 @@ pub(super) fn missed(pattern: &Pattern, words: &[&str]) -> Refusal {
 }
 
 /// A word as it stands in a message: bounded.
-pub(super) fn shown(word: &str) -> String {
+pub(crate) fn shown(word: &str) -> String {
     const MOST: usize = 60;
     if word.chars().count() <= MOST {
         return word.to_owned();
@@ -115,7 +115,7 @@ pub(super) fn shown(word: &str) -> String {
 }
 
 /// The same words with a program in a folder of the search path as its bare name.
-fn bare_program<'w>(words: &[&'w str]) -> Option<Vec<&'w str>> {
+pub(super) fn bare_program<'w>(words: &[&'w str]) -> Option<Vec<&'w str>> {
     let (program, rest) = words.split_first()?;
     let (folder, name) = program.rsplit_once('/')?;
     (SEARCH_PATH.contains(&folder) && !name.is_empty())

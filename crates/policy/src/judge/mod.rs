@@ -9,6 +9,7 @@ mod words;
 
 use crate::{DockerRole, Policy, Role, Verb};
 
+pub(crate) use command::shown;
 pub(crate) use index::CommandIndex;
 pub use stage::StageGrant;
 
