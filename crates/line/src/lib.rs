@@ -4,6 +4,7 @@
 //! This room is pure and total: any bytes give a [`Line`] or a [`Refusal`](doorward_policy::Refusal).
 #![forbid(unsafe_code)]
 
+mod agent;
 mod builtins;
 mod characters;
 mod constructs;
@@ -16,6 +17,7 @@ mod shell;
 mod sudo;
 mod transfer;
 
+pub use agent::{Agent, MAX_AGENT, Shell, agent};
 pub use line::{MAX_LINE, MAX_STAGES, MAX_WORD, MAX_WORDS, read};
 pub use list::{Connector, Line, List, Pipeline, Simple, Stage, StageErr, StageOut};
 pub use quote::quote;

@@ -1,21 +1,23 @@
 //! Does what a list says with plain children, for comparison with `sh`.
 
 use doorward_line::{Connector, List, Pipeline, StageErr, StageOut};
+use std::collections::BTreeMap;
 use std::io::{Read, pipe};
 use std::process::{Command, Stdio};
 
-/// What came out, and the exit status. The lines of stderr are sorted: children of a pipeline race.
+/// What came out, and the exit status. Of stderr only how often each character came: the commands of a
+/// pipeline write there at one time, in pieces.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     out: String,
-    err: Vec<String>,
+    err: BTreeMap<char, usize>,
     status: Option<i32>,
 }
 
 impl Outcome {
-    fn new(out: String, err: &str, status: Option<i32>) -> Self {
-        let mut err: Vec<String> = err.lines().map(str::to_owned).collect();
-        err.sort();
+    fn new(out: String, errors: &str, status: Option<i32>) -> Self {
+        let mut err = BTreeMap::new();
+        errors.chars().for_each(|c| *err.entry(c).or_default() += 1);
         Outcome { out, err, status }
     }
 
