@@ -60,6 +60,7 @@ impl Request {
             line: String::from_utf8_lossy(&self.line).into_owned(),
             argv,
             started: self.started,
+            job: false,
         }
     }
 

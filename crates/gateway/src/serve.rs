@@ -5,7 +5,7 @@ use crate::limits::Counts;
 use crate::refuse;
 use crate::seats::Seats;
 use crate::session;
-use crate::store::Store;
+use crate::store::{Keep, Store};
 use doorward_policy::{Reason, Refusal};
 use doorward_wire::broker::{FromBroker, Service};
 use doorward_wire::client::{BrokerLink, LinkEvent};
@@ -145,6 +145,7 @@ impl Gateway {
         match event {
             LinkEvent::Welcome(welcome, fds) => match take_welcome(*welcome, fds) {
                 Ok((known, new)) => {
+                    self.store.keep(Keep::of(&known.policy.runs));
                     self.known.replace(Some(Rc::new(known)));
                     if let Some(old) = listener.replace(new) {
                         self.admit_rest(old);

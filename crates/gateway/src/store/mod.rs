@@ -7,12 +7,14 @@ mod db;
 mod output;
 mod redact;
 mod thread;
+mod tidy;
 
 pub(crate) use output::{SavedOutput, Stream};
+pub(crate) use tidy::Keep;
 
 use doorward_policy::Policy;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use thread::Ask;
 use tokio::sync::{mpsc, oneshot};
 
@@ -36,6 +38,8 @@ pub(crate) struct NewRun {
     pub(crate) argv: Option<Vec<String>>,
     /// Milliseconds since 1970.
     pub(crate) started: i64,
+    /// Whether it was submitted, so that it goes on without its session.
+    pub(crate) job: bool,
 }
 
 /// What became of a run.
@@ -128,6 +132,7 @@ pub(crate) struct Row {
     pub(crate) truncated: bool,
     pub(crate) removed: u64,
     pub(crate) stages: Vec<StageEnd>,
+    pub(crate) job: bool,
 }
 
 fn state_name<S: serde::Serializer>(state: &State, to: S) -> Result<S::Ok, S::Error> {
@@ -160,6 +165,7 @@ pub(crate) struct Store {
     sender: Option<mpsc::Sender<Ask>>,
     thread: Option<std::thread::JoinHandle<()>>,
     outputs: PathBuf,
+    keep: Arc<Mutex<Option<Keep>>>,
 }
 
 impl Store {
@@ -170,11 +176,21 @@ impl Store {
     /// When no thread can be made.
     pub(crate) fn start(folder: &Path) -> std::io::Result<Store> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let state = thread::Thread::new(folder);
+        let keep = Arc::default();
+        let state = thread::Thread::new(folder, Arc::clone(&keep))?;
         let outputs = state.outputs().to_owned();
         let thread =
             std::thread::Builder::new().name("runs".into()).spawn(move || state.answer_all(receiver))?;
-        Ok(Store { sender: Some(sender), thread: Some(thread), outputs })
+        Ok(Store { sender: Some(sender), thread: Some(thread), outputs, keep })
+    }
+
+    /// From now on so much is kept. Until this was said once, nothing is deleted.
+    pub(crate) fn keep(&self, keep: Keep) {
+        *self.keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(keep);
+        if let Some(sender) = &self.sender {
+            // With a full queue the thread is awake and comes to it.
+            let _ = sender.try_send(Ask::Tidy);
+        }
     }
 
     /// Makes the run's row; the recorder saves its output by the policy's redaction.

@@ -2,6 +2,7 @@
 
 use super::db::Db;
 use super::output::{Compressor, OutputWriter, Stream, compressor, path_of};
+use super::tidy::{Keep, Tidy, stored};
 use super::{Ended, Found, NewRun, Row, Scope, State, Unsaved};
 use crate::clock;
 use doorward_policy::Policy;
@@ -9,11 +10,15 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 /// Ends of runs that could not be written yet; more than this are given up (they become `cut off`).
 const MOST_OWED: usize = 1024;
+
+/// Tidying gets its turn after so many answers, however many wait.
+const ANSWERS: u32 = 64;
 
 type Answer<T> = oneshot::Sender<Result<T, Unsaved>>;
 
@@ -27,6 +32,7 @@ pub(super) enum Ask {
     Abandon { id: String },
     List { scope: Scope, count: u32, answer: Answer<Vec<Row>> },
     Find { scope: Scope, prefix: String, answer: Answer<Found> },
+    Tidy,
 }
 
 /// A run whose output is being written.
@@ -41,21 +47,29 @@ pub(super) struct Thread {
     outputs: PathBuf,
     db: Option<Db>,
     open: HashMap<String, Open>,
-    owed: Vec<(String, Ended)>,
+    owed: Vec<(String, Ended, u64)>,
     compressor: Option<Compressor>,
+    tidy: Tidy,
+    keep: Arc<Mutex<Option<Keep>>>,
+    runtime: Runtime,
 }
 
 impl Thread {
-    pub(super) fn new(folder: &Path) -> Self {
+    /// # Errors
+    /// When there is no clock to wait by.
+    pub(super) fn new(folder: &Path, keep: Arc<Mutex<Option<Keep>>>) -> std::io::Result<Self> {
         let outputs = folder.join("runs");
-        Thread {
+        Ok(Thread {
             database: outputs.join("runs.db"),
+            tidy: Tidy::new(&outputs),
             outputs,
             db: None,
             open: HashMap::new(),
             owed: Vec::new(),
             compressor: None,
-        }
+            keep,
+            runtime: tokio::runtime::Builder::new_current_thread().enable_time().build()?,
+        })
     }
 
     /// Where the outputs are kept.
@@ -63,11 +77,36 @@ impl Thread {
         &self.outputs
     }
 
-    /// Answers until every asker is gone.
+    /// Answers until every asker is gone, and tidies in between.
     pub(super) fn answer_all(mut self, mut asks: mpsc::Receiver<Ask>) {
         let _ = self.db();
-        while let Some(ask) = asks.blocking_recv() {
-            self.answer(ask);
+        let mut answers: u32 = 0;
+        loop {
+            let rest = self.tidy.rest();
+            let ask = self.runtime.block_on(async { tokio::time::timeout(rest, asks.recv()).await });
+            match ask {
+                Ok(None) => return,
+                Ok(Some(ask)) => {
+                    self.answer(ask);
+                    answers = answers.wrapping_add(1);
+                    if answers.is_multiple_of(ANSWERS) {
+                        self.tidy();
+                    }
+                }
+                Err(_) => self.tidy(),
+            }
+        }
+    }
+
+    fn tidy(&mut self) {
+        let keep = *self.keep.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.db().is_err() {
+            return self.tidy.later();
+        }
+        let Some(db) = &self.db else { return };
+        if let Err(error) = self.tidy.batch(db, keep, clock::now()) {
+            told("runs.db", &error);
+            self.tidy.later();
         }
     }
 
@@ -96,6 +135,7 @@ impl Thread {
             Ask::Find { scope, prefix, answer } => {
                 let _ = answer.send(self.with_db(|db| db.find(&scope, &prefix)));
             }
+            Ask::Tidy => self.tidy.soon(),
         }
     }
 
@@ -125,9 +165,11 @@ impl Thread {
             None => Err(Unsaved),
         };
         ended.truncated |= saved.is_err();
-        let written = self.with_db(|db| db.finish(&id, &ended));
+        let stored = stored(&path_of(&self.outputs, &id));
+        let written = self.with_db(|db| db.finish(&id, &ended, stored));
+        self.tidy.ended(stored);
         if written.is_err() && self.owed.len() < MOST_OWED {
-            self.owed.push((id, ended));
+            self.owed.push((id, ended, stored));
         }
         saved.and(written)
     }
@@ -149,7 +191,7 @@ impl Thread {
 
     fn pay(&mut self) {
         if let Some(db) = &self.db {
-            self.owed.retain(|(id, ended)| db.finish(id, ended).is_err());
+            self.owed.retain(|(id, ended, stored)| db.finish(id, ended, *stored).is_err());
         }
     }
 

@@ -5,5 +5,6 @@ mod fake_broker;
 mod floods;
 mod house;
 mod lines;
+mod retention;
 mod runs;
 mod strangers;

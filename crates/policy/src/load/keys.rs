@@ -189,9 +189,9 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.docker.exec.*", Texts, "", ""),
 
     may("runs", Table, "", "What is kept of every run."),
-    later("runs.keep", Table, "", "For how long."),
-    later("runs.keep.days", Whole(1, 36_500), "30", "Days."),
-    later("runs.keep.size", Size, "10GiB", "Bytes of output in all."),
+    may("runs.keep", Table, "", "How much, of runs that are over. What is more goes, the oldest first."),
+    may("runs.keep.days", Whole(1, 36_500), "30", "Since their start."),
+    may("runs.keep.size", Size, "10GiB", "Bytes of all saved outputs and of their database."),
     may("runs.redact", Texts, "built-in patterns alone", "Regular expressions; what they match is replaced by `[redacted]` before anything is kept."),
 ];
 

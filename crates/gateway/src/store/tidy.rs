@@ -1,0 +1,202 @@
+//! Keeps the saved runs within what the policy keeps, while the store serves: in batches so small that nobody
+//! waits for them. After a start it first brings rows and files together, which a crash may have parted.
+
+use super::db::Db;
+use super::output::path_of;
+use doorward_policy::Runs;
+use std::fs::ReadDir;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Rows or files of one batch.
+const BATCH: u32 = 32;
+/// How often it is looked whether something is too old.
+const EVERY: Duration = Duration::from_secs(60);
+/// How soon after a run's end it is looked whether all runs are too large.
+const AFTER_END: Duration = Duration::from_secs(1);
+/// A file takes whole blocks of the file system.
+const BLOCK: u64 = 4096;
+/// Free pages of the database that are left for new rows.
+const SPARE_PAGES: i64 = 64;
+const DAY: i64 = 24 * 3600 * 1000;
+
+/// How much is kept of runs that are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// Since their start.
+    pub(crate) days: u32,
+    /// Bytes of all outputs' files and of the database.
+    pub(crate) size: u64,
+}
+
+impl Keep {
+    /// As the policy says.
+    pub(crate) fn of(runs: &Runs) -> Keep {
+        Keep { days: runs.keep_days, size: runs.keep_size }
+    }
+}
+
+/// What is to do next.
+#[derive(Debug)]
+enum Chore {
+    /// Nothing was done yet.
+    Begin,
+    /// Looking for files without a row.
+    Files(ReadDir),
+    /// Looking for rows without their file, after this row.
+    Rows(i64),
+    /// Deleting what is not kept.
+    Expire,
+    /// Giving freed pages back.
+    Shrink,
+    /// Waiting.
+    Rest,
+}
+
+/// The state of it.
+#[derive(Debug)]
+pub(super) struct Tidy {
+    outputs: PathBuf,
+    chore: Chore,
+    due: Instant,
+    /// Bytes of all files; `None`: to be counted anew.
+    total: Option<u64>,
+}
+
+impl Tidy {
+    pub(super) fn new(outputs: &Path) -> Self {
+        Tidy { outputs: outputs.to_owned(), chore: Chore::Begin, due: Instant::now(), total: None }
+    }
+
+    /// How long nothing is to do.
+    pub(super) fn rest(&self) -> Duration {
+        match self.chore {
+            Chore::Rest => self.due.saturating_duration_since(Instant::now()),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Looks again at once: what is kept has changed.
+    pub(super) fn soon(&mut self) {
+        self.due = Instant::now();
+    }
+
+    /// A run ended whose file has so many bytes.
+    pub(super) fn ended(&mut self, stored: u64) {
+        self.total = self.total.map(|total| total.saturating_add(stored));
+        self.due = self.due.min(Instant::now() + AFTER_END);
+    }
+
+    /// Nothing could be done.
+    pub(super) fn later(&mut self) {
+        self.chore = Chore::Rest;
+        self.due = Instant::now() + EVERY;
+    }
+
+    /// Does one batch. Without `keep`, which comes with the policy, nothing is deleted that is whole.
+    pub(super) fn batch(&mut self, db: &Db, keep: Option<Keep>, now: i64) -> rusqlite::Result<()> {
+        self.chore = match std::mem::replace(&mut self.chore, Chore::Rest) {
+            Chore::Begin => std::fs::read_dir(&self.outputs).map_or(Chore::Expire, Chore::Files),
+            Chore::Files(entries) => self.match_files(db, entries)?,
+            Chore::Rows(after) => self.match_rows(db, after)?,
+            Chore::Expire => match keep {
+                Some(keep) if self.expire(db, keep, now)? => Chore::Expire,
+                Some(_) => Chore::Shrink,
+                None => Chore::Rest,
+            },
+            Chore::Shrink if db.shrink(SPARE_PAGES, BATCH)? => Chore::Shrink,
+            Chore::Rest if self.due <= Instant::now() => {
+                self.due = Instant::now() + EVERY;
+                Chore::Expire
+            }
+            Chore::Shrink | Chore::Rest => Chore::Rest,
+        };
+        Ok(())
+    }
+
+    /// A file without a row is removed; the row of any other says how large it is.
+    fn match_files(&mut self, db: &Db, mut entries: ReadDir) -> rusqlite::Result<Chore> {
+        for _ in 0..BATCH {
+            let Some(entry) = entries.next() else {
+                self.total = None;
+                return Ok(Chore::Rows(0));
+            };
+            let Some((id, path)) = entry.ok().and_then(|entry| Some((id_of(&entry.path())?, entry.path())))
+            else {
+                continue;
+            };
+            if db.has(&id)? {
+                db.set_stored(&id, stored(&path))?;
+            } else {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        Ok(Chore::Files(entries))
+    }
+
+    /// A run whose file is gone is not whole.
+    fn match_rows(&mut self, db: &Db, after: i64) -> rusqlite::Result<Chore> {
+        let rows = db.with_output(after, BATCH)?;
+        let Some((last, _)) = rows.last() else {
+            self.total = None;
+            return Ok(Chore::Expire);
+        };
+        for (_, id) in &rows {
+            if !path_of(&self.outputs, id).exists() {
+                db.lost_output(id)?;
+            }
+        }
+        Ok(Chore::Rows(*last))
+    }
+
+    /// Deletes one batch of the oldest; whether there may be more. The rows go first: a file that is left by
+    /// a crash in between is found at the next start.
+    fn expire(&mut self, db: &Db, keep: Keep, now: i64) -> rusqlite::Result<bool> {
+        let before = now.saturating_sub(i64::from(keep.days).saturating_mul(DAY));
+        let mut go = db.oldest(Some(before), BATCH)?;
+        if go.is_empty() {
+            let excess = self.total(db)?.saturating_add(db.size()?).saturating_sub(keep.size);
+            go = enough(db.oldest(None, if excess > 0 { BATCH } else { 0 })?, excess);
+        }
+        db.delete(go.iter().map(|(id, _)| id.as_str()))?;
+        for (id, stored) in &go {
+            let _ = std::fs::remove_file(path_of(&self.outputs, id));
+            self.total = self.total.map(|total| total.saturating_sub(*stored));
+        }
+        Ok(!go.is_empty())
+    }
+
+    fn total(&mut self, db: &Db) -> rusqlite::Result<u64> {
+        let total = match self.total {
+            Some(total) => total,
+            None => db.stored()?,
+        };
+        self.total = Some(total);
+        Ok(total)
+    }
+}
+
+/// As many of the oldest as it takes to free `excess` bytes.
+fn enough(oldest: Vec<(String, u64)>, excess: u64) -> Vec<(String, u64)> {
+    let mut freed: u64 = 0;
+    let mut go = Vec::new();
+    for (id, stored) in oldest {
+        if freed >= excess {
+            break;
+        }
+        freed = freed.saturating_add(stored);
+        go.push((id, stored));
+    }
+    go
+}
+
+/// The run whose output this file is.
+fn id_of(path: &Path) -> Option<String> {
+    let id = path.file_name()?.to_str()?.strip_suffix(".zst")?;
+    id.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| id.to_owned())
+}
+
+/// Bytes that a file takes; none when there is none.
+pub(super) fn stored(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |facts| facts.len().div_ceil(BLOCK).saturating_mul(BLOCK))
+}
