@@ -213,8 +213,8 @@ fn ambient(option: libc::c_int) -> u64 {
 
 fn seccomp(plan: &Plan) -> Sys<()> {
     let program = libc::sock_fprog {
-        len: u16::try_from(plan.filter.len()).map_err(|_| libc::EINVAL)?,
-        filter: plan.filter.as_ptr().cast_mut(),
+        len: u16::try_from(plan.calls.len()).map_err(|_| libc::EINVAL)?,
+        filter: plan.calls.as_ptr().cast_mut(),
     };
     call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0_u32, &raw const program).map(drop)
 }

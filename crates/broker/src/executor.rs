@@ -2,11 +2,13 @@
 
 use crate::accounts;
 use crate::caps::CapSet;
+use crate::elf;
 use crate::landlock;
 use crate::plan::{self, Ids, Isolation, Plan, Proc, Streams, Strings};
 use crate::program::{self, Program, ProgramFault};
 use crate::rooms::Rooms;
-use crate::sandbox::Hidden;
+use crate::sandbox::{self, Hidden};
+use crate::seccomp::Shut;
 use crate::{spawn, supervise, unowned};
 use doorward_policy::{How, Identity, Network, SEARCH_PATH, Worker};
 use std::collections::{BTreeSet, HashMap};
@@ -26,10 +28,17 @@ pub(crate) struct Executor {
     /// The docker client's. It reads any file that its words name (`--env-file`), so it sees none of `/etc`,
     /// of which it needs none.
     client_rooms: Rooms,
+    /// The filters': no file system but what their loader needs.
+    filter_rooms: Rooms,
     accounts: Mutex<HashMap<Who, (Instant, Ids)>>,
     /// Whether `/etc` is shown as nobody's ([`crate::unowned`]).
     pub(crate) etc_disowned: bool,
 }
+
+/// Most memory of a command's process, in bytes.
+const MEMORY: u64 = 1 << 30;
+/// Of a filter's: every worker has them, many in a line.
+const FILTER_MEMORY: u64 = 256 << 20;
 
 /// What kind of command it is, which decides what it sees beside what its rule names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +103,9 @@ impl Executor {
             isolation: Isolation::Bare,
             landlock: landlock::version(),
             etc_disowned: unowned.is_some(),
-            rooms: Rooms::new(mountpoint.clone(), hidden, unowned.clone()),
-            client_rooms: Rooms::new(mountpoint, clients, unowned),
+            filter_rooms: Rooms::new(&sandbox::FILTERS, mountpoint.clone(), hidden.clone(), unowned.clone()),
+            rooms: Rooms::new(&sandbox::COMMANDS, mountpoint.clone(), hidden, unowned.clone()),
+            client_rooms: Rooms::new(&sandbox::COMMANDS, mountpoint, clients, unowned),
             accounts: Mutex::default(),
         };
         for way in ways {
@@ -143,6 +153,7 @@ impl Executor {
     pub(crate) fn sweep(&self) {
         self.rooms.sweep();
         self.client_rooms.sweep();
+        self.filter_rooms.sweep();
     }
 
     /// Everything that the fork needs.
@@ -152,10 +163,16 @@ impl Executor {
         let caps = CapSet::of(&how.caps)
             .map_err(|name| PrepareError::Unavailable(format!("this host has no capability `{name}`")))?;
         let sees_processes = how.caps.contains("sys_ptrace");
-        let proc = if sees_processes { Proc::Host } else { Proc::Own };
-        let rooms = match kind {
-            Kind::Command | Kind::Filter => &self.rooms,
-            Kind::Client => &self.client_rooms,
+        let (rooms, proc) = match kind {
+            Kind::Command => (&self.rooms, if sees_processes { Proc::Host } else { Proc::Own }),
+            Kind::Client => (&self.client_rooms, Proc::Own),
+            Kind::Filter => (&self.filter_rooms, Proc::None),
+        };
+        let is_filter = kind == Kind::Filter;
+        let loader = if is_filter { loader(&program)? } else { None };
+        let shut = Shut {
+            network: (!is_filter).then_some(how.network),
+            keep_group: self.isolation == Isolation::Bare,
         };
         let room = rooms.room(how, proc, self.isolation).map_err(|why| {
             eprintln!("doorward: broker: no file system view for a command: {why}");
@@ -178,11 +195,15 @@ impl Executor {
             caps,
             network: how.network,
             proc,
-            limits: plan::limits(how.identity == Identity::Root),
+            limits: plan::limits(
+                how.identity == Identity::Root,
+                if is_filter { FILTER_MEMORY } else { MEMORY },
+            ),
             mountpoint: self.rooms.mountpoint().clone(),
             room,
             landlock: (!sees_processes).then_some(self.landlock),
-            filter: plan::filter(how.network, self.isolation),
+            loader,
+            calls: plan::calls(shut),
             ignored: plan::ignored(),
             stack: plan::Stack::new(),
             id_maps,
@@ -206,6 +227,19 @@ impl Executor {
         known.insert(who, (Instant::now(), ids.clone()));
         Ok((ids, HOME.to_owned()))
     }
+}
+
+/// What the kernel starts a filter by. A script has no place among filters: its interpreter would have
+/// nothing to read.
+fn loader(program: &Program) -> Result<Option<CString>, PrepareError> {
+    let unfit = |why: &str| {
+        eprintln!("doorward: broker: {} is no filter: {why}", program.path.display());
+        PrepareError::Unavailable("this filter is not installed in a way that doorward can use".into())
+    };
+    if program.interpreter.is_some() {
+        return Err(unfit("a script"));
+    }
+    elf::loader(&program.fd).map_err(|error| unfit(&error.to_string()))
 }
 
 /// No home is in any view.

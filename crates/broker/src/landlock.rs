@@ -5,6 +5,7 @@ use crate::plan::{Plan, slot};
 use crate::sandbox::Access;
 use crate::sys::{self, Sys, call};
 use doorward_policy::Network;
+use std::ffi::CStr;
 use std::os::fd::RawFd;
 
 /// `LANDLOCK_ACCESS_FS_*` of `linux/landlock.h`.
@@ -70,18 +71,10 @@ pub(crate) fn restrict(plan: &Plan) -> Sys<()> {
             Access::ReadExecute => READ_FILE | READ_DIR | EXECUTE,
             Access::Device => READ_FILE | WRITE_FILE,
         };
-        match sys::open(&beneath.path, libc::O_PATH, 0) {
-            Ok(path) => {
-                let added = allow(fd, path, access);
-                sys::close(path);
-                added?;
-            }
-            // Not on this host.
-            Err(libc::ENOENT) => {}
-            // A folder on the way that this account may not enter: nothing beneath it can be read either.
-            Err(libc::EACCES) => {}
-            Err(error) => return Err(error),
-        }
+        allow_path(fd, &beneath.path, access)?;
+    }
+    if let Some(loader) = &plan.loader {
+        allow_path(fd, loader, READ_FILE | EXECUTE)?;
     }
     allow(fd, slot::PROGRAM, READ_FILE | EXECUTE)?;
     if plan.program.interpreter.is_some() {
@@ -95,6 +88,21 @@ pub(crate) fn restrict(plan: &Plan) -> Sys<()> {
 fn handled(version: u32) -> u64 {
     let bits = KNOWN.iter().rev().find(|(from, _)| version >= *from).map_or(13, |(_, bits)| *bits);
     1_u64.checked_shl(bits).unwrap_or(0).saturating_sub(1)
+}
+
+fn allow_path(ruleset: RawFd, path: &CStr, access: u64) -> Sys<()> {
+    match sys::open(path, libc::O_PATH, 0) {
+        Ok(opened) => {
+            let added = allow(ruleset, opened, access);
+            sys::close(opened);
+            added
+        }
+        // Not on this host.
+        Err(libc::ENOENT) => Ok(()),
+        // A folder on the way that this account may not enter: nothing beneath it can be read either.
+        Err(libc::EACCES) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Adds a rule; access to folders is left out for what is none, as the kernel demands.

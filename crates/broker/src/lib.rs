@@ -11,6 +11,7 @@ mod caps;
 pub mod chain;
 mod child;
 mod command;
+mod elf;
 mod executor;
 mod floods;
 pub mod host;

@@ -3,7 +3,7 @@
 use crate::caps::CapSet;
 use crate::program::Program;
 use crate::rooms::Room;
-use crate::seccomp::{self, Filter, Instruction};
+use crate::seccomp::{self, Instruction, Shut};
 use doorward_policy::Network;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
@@ -36,6 +36,8 @@ pub(crate) enum Proc {
     Own,
     /// The host's, read-only: for rules with `sys_ptrace`, whose purpose is to see processes.
     Host,
+    /// None: for filters.
+    None,
 }
 
 /// A NULL-terminated array of C strings, as exec takes it.
@@ -123,7 +125,10 @@ pub(crate) struct Plan {
     pub(crate) room: Arc<Room>,
     /// The landlock version of this kernel; 0: none. `None`: not for this rule.
     pub(crate) landlock: Option<u32>,
-    pub(crate) filter: &'static [Instruction],
+    /// The program's loader, where Landlock lets nothing else be executed beside the program.
+    pub(crate) loader: Option<CString>,
+    /// The seccomp program.
+    pub(crate) calls: &'static [Instruction],
     /// Signals that the broker ignores.
     pub(crate) ignored: &'static [libc::c_int],
     /// What the command uses until exec.
@@ -160,10 +165,10 @@ pub(crate) fn words(program: &Program, argv: &[String]) -> Option<Strings> {
 /// endless file (`docker run --security-opt seccomp=/dev/zero`); all of them together are the cgroup's matter.
 /// The number of processes is counted over the
 /// whole account, which all commands of a worker share; root's account is everybody's, so it is left alone.
-pub(crate) fn limits(root: bool) -> Vec<Limit> {
+pub(crate) fn limits(root: bool, memory: u64) -> Vec<Limit> {
     let all = [
         (libc::RLIMIT_CORE, 0),
-        (libc::RLIMIT_DATA, 1 << 30),
+        (libc::RLIMIT_DATA, memory),
         (libc::RLIMIT_NOFILE, 1024),
         (libc::RLIMIT_FSIZE, 64 << 20),
         (libc::RLIMIT_MEMLOCK, 8 << 20),
@@ -173,21 +178,11 @@ pub(crate) fn limits(root: bool) -> Vec<Limit> {
     all.into_iter().chain(processes).map(|(resource, value)| Limit { resource, value }).collect()
 }
 
-/// The seccomp program for a rule's network, made once.
-pub(crate) fn filter(network: Network, isolation: Isolation) -> &'static [Instruction] {
-    static MADE: [OnceLock<Vec<Instruction>>; 6] = [const { OnceLock::new() }; 6];
-    let keep_group = isolation == Isolation::Bare;
-    let [audit, none, host, kept @ ..] = &MADE;
-    let [kept_audit, kept_none, kept_host] = kept;
-    let place = match (network, keep_group) {
-        (Network::Audit, false) => audit,
-        (Network::None, false) => none,
-        (Network::Host, false) => host,
-        (Network::Audit, true) => kept_audit,
-        (Network::None, true) => kept_none,
-        (Network::Host, true) => kept_host,
-    };
-    place.get_or_init(|| seccomp::program(Filter { network, keep_group }))
+/// The seccomp program for this confinement, made once. (An empty one would be refused by the kernel.)
+pub(crate) fn calls(shut: Shut) -> &'static [Instruction] {
+    static MADE: OnceLock<Vec<(Shut, Vec<Instruction>)>> = OnceLock::new();
+    let made = MADE.get_or_init(|| Shut::all().map(|shut| (shut, seccomp::program(shut))).collect());
+    made.iter().find(|(known, _)| *known == shut).map_or(&[], |(_, program)| program)
 }
 
 /// The signals that this process ignores, which clone leaves ignored (`SigIgn` of `proc_pid_status(5)`).

@@ -8,7 +8,7 @@
 
 use crate::plan::{Isolation, Proc};
 use crate::root::{self, Build, Devices};
-use crate::sandbox::{self, Hidden, Sight, View};
+use crate::sandbox::{self, Base, Hidden, Sight, View};
 use crate::sys::{self, Sys, call};
 use doorward_policy::How;
 use std::collections::HashMap;
@@ -62,6 +62,7 @@ struct Key {
 /// All rooms of a broker.
 #[derive(Debug)]
 pub(crate) struct Rooms {
+    base: &'static Base,
     /// An empty folder of the broker's.
     mountpoint: CString,
     hidden: Hidden,
@@ -72,8 +73,13 @@ pub(crate) struct Rooms {
 
 impl Rooms {
     /// None yet. `hidden` is in no room.
-    pub(crate) fn new(mountpoint: CString, hidden: Hidden, unowned: Option<Arc<OwnedFd>>) -> Rooms {
-        Rooms { mountpoint, hidden, unowned, rooms: Mutex::default() }
+    pub(crate) fn new(
+        base: &'static Base,
+        mountpoint: CString,
+        hidden: Hidden,
+        unowned: Option<Arc<OwnedFd>>,
+    ) -> Rooms {
+        Rooms { base, mountpoint, hidden, unowned, rooms: Mutex::default() }
     }
 
     pub(crate) fn mountpoint(&self) -> &CString {
@@ -85,24 +91,24 @@ impl Rooms {
         let key = Key { isolation, read: how.read.clone(), sockets: how.sockets.clone(), proc };
         let reads: Vec<PathBuf> = how.read.iter().map(PathBuf::from).collect();
         let sockets: Vec<PathBuf> = how.sockets.iter().map(PathBuf::from).collect();
-        let mut sights = sandbox::sights(&reads, &sockets, &self.hidden);
+        let mut sights = sandbox::sights(self.base, &reads, &sockets, &self.hidden);
         let found = self.lock().get(&key).cloned();
         if let Some(room) = found.filter(|room| room.sights == sights && room.made.elapsed() < LIFETIME) {
             return Ok(room);
         }
         let mut why = String::new();
         for _ in 0..ATTEMPTS {
-            let view = sandbox::view(&reads, &sockets, &self.hidden);
+            let view = sandbox::view(self.base, &reads, &sockets, &self.hidden);
             let room = match self.make(view, proc, isolation) {
                 Ok((view, namespace)) => Room { view, sights, made: Instant::now(), namespace },
                 Err(error) => {
                     why = error;
-                    sights = sandbox::sights(&reads, &sockets, &self.hidden);
+                    sights = sandbox::sights(self.base, &reads, &sockets, &self.hidden);
                     continue;
                 }
             };
             // What was replaced while the room was made may have lost its cover.
-            sights = sandbox::sights(&reads, &sockets, &self.hidden);
+            sights = sandbox::sights(self.base, &reads, &sockets, &self.hidden);
             if room.sights == sights {
                 let room = Arc::new(room);
                 self.lock().insert(key, room.clone());
@@ -168,7 +174,7 @@ fn make(
     let raised =
         rustix::io::fcntl_dupfd_cloexec(&namespace, LOWEST).map_err(rustix::io::Errno::raw_os_error)?;
     // A command's own /proc is its own matter.
-    let proc = Some(proc).filter(|proc| *proc == Proc::Host);
+    let proc = if proc == Proc::Own { Proc::None } else { proc };
     root::build(view, mountpoint, Build { devices: Devices::Made, proc, unowned }, place)?;
     Ok(raised)
 }

@@ -32,7 +32,7 @@ pub(crate) fn enter(plan: &Plan, place: &mut u16) -> Sys<()> {
             build(
                 plan.room.view(),
                 &plan.mountpoint,
-                Build { devices: Devices::Borrowed, proc: Some(plan.proc), unowned: None },
+                Build { devices: Devices::Borrowed, proc: plan.proc, unowned: None },
                 place,
             )
         }
@@ -47,8 +47,8 @@ fn join(plan: &Plan) -> Sys<()> {
     call!(libc::SYS_unshare, libc::CLONE_NEWNS)?;
     match plan.proc {
         Proc::Own => mount_proc(c"/proc"),
-        // The room has the host's.
-        Proc::Host => Ok(()),
+        // The room has the host's, or none.
+        Proc::Host | Proc::None => Ok(()),
     }
 }
 
@@ -65,8 +65,7 @@ pub(crate) enum Devices {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Build {
     pub(crate) devices: Devices,
-    /// `None`: `/proc` stays an empty folder.
-    pub(crate) proc: Option<Proc>,
+    pub(crate) proc: Proc,
     /// The namespace by which `/etc` is shown as nobody's; `None`: as it is.
     pub(crate) unowned: Option<RawFd>,
 }
@@ -84,15 +83,17 @@ pub(crate) fn build(view: &View, mountpoint: &CStr, how: Build, place: &mut u16)
         carry_out(op, how.unowned)?;
     }
     *place = u16::MAX - 4;
-    devices(how.devices)?;
+    if view.kernel {
+        devices(how.devices)?;
+    }
     *place = u16::MAX - 5;
     match how.proc {
-        Some(Proc::Own) => mount_proc(c"proc")?,
+        Proc::Own => mount_proc(c"proc")?,
         // Without following symlinks: `/proc/PID/root` would lead out of the new root.
-        Some(Proc::Host) => {
+        Proc::Host => {
             bind(c"/proc", c"proc", false, READ_ONLY | mount_attr::NOEXEC | mount_attr::NOSYMFOLLOW, None)?;
         }
-        None => {}
+        Proc::None => {}
     }
     *place = u16::MAX - 6;
     seal(c".")?;

@@ -46,6 +46,8 @@ pub(crate) enum Access {
 pub(crate) struct View {
     pub(crate) ops: Vec<Op>,
     pub(crate) beneath: Vec<Beneath>,
+    /// Whether the devices are made in it.
+    pub(crate) kernel: bool,
 }
 
 /// What the host has that no command may see, whatever its rule reads.
@@ -55,14 +57,48 @@ pub(crate) struct Hidden {
     pub(crate) paths: Vec<PathBuf>,
 }
 
-/// Folders with programs, libraries and configuration: bound when they are folders, repeated as symlinks
-/// when they are (merged `/usr`).
-const BASE: [&str; 9] =
-    ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/nix/store"];
-/// Symlinks that programs go through, repeated where the host has them.
-const LINKS: [&str; 3] = ["/run/current-system", "/run/opengl-driver", "/var/run"];
-/// Empty folders that programs expect.
-const EMPTY: [&str; 8] = ["proc", "dev", "run", "tmp", "var", "var/tmp", "root", "home"];
+/// What there is before a rule adds to it.
+#[derive(Debug)]
+pub(crate) struct Base {
+    /// Folders of the host: bound when they are folders, repeated as symlinks when they are (merged `/usr`).
+    trees: &'static [&'static str],
+    /// What Landlock allows in them.
+    access: Access,
+    /// Symlinks that programs go through, repeated where the host has them.
+    links: &'static [&'static str],
+    /// Empty folders that programs expect.
+    empty: &'static [&'static str],
+    /// Whether there are `/dev` and, as the plan says, `/proc`.
+    kernel: bool,
+}
+
+/// Of commands: programs, libraries and configuration.
+pub(crate) const COMMANDS: Base = Base {
+    trees: &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/nix/store"],
+    access: Access::ReadExecute,
+    links: &["/run/current-system", "/run/opengl-driver", "/var/run"],
+    empty: &["proc", "dev", "run", "tmp", "var", "var/tmp", "root", "home"],
+    kernel: true,
+};
+
+/// Of filters: what the loader needs, and nothing else. The program itself is executed by its descriptor.
+pub(crate) const FILTERS: Base = Base {
+    trees: &[
+        "/usr/lib",
+        "/usr/lib32",
+        "/usr/lib64",
+        "/usr/libx32",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/libx32",
+        "/nix/store",
+    ],
+    access: Access::Read,
+    links: &[],
+    empty: &[],
+    kernel: false,
+};
 /// Secrets in `/etc`, hidden unless the rule reads them.
 const SECRETS: [&str; 13] = [
     "/etc/shadow",
@@ -94,9 +130,9 @@ const EMPTY_DIR: &str = ".empty";
 
 /// Builds the view for a rule that reads `reads` and talks to `sockets`. Paths that do not exist are left
 /// out: the program says so itself.
-pub(crate) fn view(reads: &[PathBuf], sockets: &[PathBuf], hidden: &Hidden) -> View {
+pub(crate) fn view(base: &Base, reads: &[PathBuf], sockets: &[PathBuf], hidden: &Hidden) -> View {
     let mut draft = Draft::default();
-    draft.base();
+    draft.base(base);
     for path in reads {
         draft.bind(path);
     }
@@ -108,21 +144,24 @@ pub(crate) fn view(reads: &[PathBuf], sockets: &[PathBuf], hidden: &Hidden) -> V
     let mut beneath: Vec<Beneath> = Vec::new();
     let mut add = |path: &Path, access| beneath.extend(text(path).map(|path| Beneath { path, access }));
     // In merged `/usr` most of these are symlinks into others.
-    for path in BASE.map(Path::new).into_iter().filter(|path| !path.is_symlink() || leads_out(path)) {
-        add(path, Access::ReadExecute);
+    let trees = base.trees.iter().map(Path::new);
+    for path in trees.filter(|path| !path.is_symlink() || leads_out(base, path)) {
+        add(path, base.access);
     }
-    add(Path::new("/proc"), Access::Read);
-    // Nothing but the devices is in it.
-    add(Path::new("/dev"), Access::Device);
+    if base.kernel {
+        add(Path::new("/proc"), Access::Read);
+        // Nothing but the devices is in it.
+        add(Path::new("/dev"), Access::Device);
+    }
     for path in reads {
         add(path, Access::Read);
     }
-    View { ops: draft.ops, beneath }
+    View { ops: draft.ops, beneath, kernel: base.kernel }
 }
 
-/// Whether what a symlink leads to is outside all of [`BASE`].
-fn leads_out(link: &Path) -> bool {
-    link.canonicalize().is_ok_and(|real| !BASE.iter().any(|path| real.starts_with(path)))
+/// Whether what a symlink leads to is outside all of the base's folders.
+fn leads_out(base: &Base, link: &Path) -> bool {
+    link.canonicalize().is_ok_and(|real| !base.trees.iter().any(|path| real.starts_with(path)))
 }
 
 /// Something on the host that a view depends on, by its identity. Equal sights mean an equal view.
@@ -155,8 +194,8 @@ impl Sight {
 }
 
 /// What [`view`] with the same arguments would look at now.
-pub(crate) fn sights(reads: &[PathBuf], sockets: &[PathBuf], hidden: &Hidden) -> Vec<Sight> {
-    let links = BASE.iter().chain(&LINKS).map(PathBuf::from);
+pub(crate) fn sights(base: &Base, reads: &[PathBuf], sockets: &[PathBuf], hidden: &Hidden) -> Vec<Sight> {
+    let links = base.trees.iter().chain(base.links).map(PathBuf::from);
     let real = SECRETS.iter().map(PathBuf::from).chain(host_keys());
     let real = real.chain([reads, sockets, &hidden.paths].into_iter().flatten().cloned());
     links
@@ -175,20 +214,20 @@ struct Draft {
 }
 
 impl Draft {
-    fn base(&mut self) {
-        for name in EMPTY {
+    fn base(&mut self, base: &Base) {
+        for name in base.empty {
             self.folder(Path::new(name));
         }
         self.folder(Path::new(EMPTY_DIR));
         self.file(Path::new(EMPTY_FILE));
-        for path in BASE {
+        for path in base.trees {
             match std::fs::symlink_metadata(path) {
                 Ok(facts) if facts.is_symlink() => self.repeat_link(Path::new(path)),
                 Ok(facts) if facts.is_dir() => self.tree(Path::new(path)),
                 _ => {}
             }
         }
-        for path in LINKS {
+        for path in base.links {
             self.repeat_link(Path::new(path));
         }
     }

@@ -6,7 +6,8 @@
 
 mod calls;
 
-use calls::{ALLOWED, REFUSED};
+use crate::plan::slot;
+use calls::{ALLOWED, NOT_FOR_FILTERS, REFUSED};
 use doorward_policy::Network;
 use std::collections::BTreeMap;
 
@@ -44,6 +45,10 @@ const OFFSET_ARGUMENT_1: u32 = 24;
 
 /// All `CLONE_NEW*` that `clone` takes; `CLONE_NEWTIME` lies in its signal bits and only `clone3` has it.
 const CLONE_NAMESPACES: u32 = 0x7E02_0000;
+/// `CLONE_THREAD` of `linux/sched.h`.
+const CLONE_THREAD: u32 = 0x0001_0000;
+/// [`slot::PROGRAM`], as the kernel's data has it.
+const PROGRAM: u32 = slot::PROGRAM.cast_unsigned();
 /// `TIOCSTI`, `TIOCSETD`, `TIOCLINUX`, `TIOCCONS`: push input to or take over a terminal.
 const TERMINAL_TRICKS: [u32; 4] = [0x5412, 0x5423, 0x541C, 0x541D];
 
@@ -53,6 +58,10 @@ enum Action {
     Answer(u32),
     /// `clone`: no namespaces.
     Clone,
+    /// `clone`: only threads.
+    Thread,
+    /// `execveat`: only of the descriptor that the program was opened with, which its exec closes.
+    Once,
     /// `ioctl`: not [`TERMINAL_TRICKS`].
     Ioctl,
     /// `socket`, `socketpair`: only the domains that the rule's network has.
@@ -63,15 +72,24 @@ enum Action {
 
 /// How far a command is shut in beyond the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Filter {
-    /// Which socket domains there are.
-    pub(crate) network: Network,
+pub(crate) struct Shut {
+    /// Which sockets there are; `None`: none at all and no other process either, as for a filter.
+    pub(crate) network: Option<Network>,
     /// Without a PID namespace the process group is what ends a command, so it may not leave it.
     pub(crate) keep_group: bool,
 }
 
-/// The filter's instructions.
-pub(crate) fn program(filter: Filter) -> Vec<Instruction> {
+impl Shut {
+    /// Every one that there is.
+    pub(crate) fn all() -> impl Iterator<Item = Shut> {
+        let networks = [None, Some(Network::None), Some(Network::Audit), Some(Network::Host)];
+        let with = |network| [false, true].map(|keep_group| Shut { network, keep_group });
+        networks.into_iter().flat_map(with)
+    }
+}
+
+/// The instructions for it.
+pub(crate) fn program(shut: Shut) -> Vec<Instruction> {
     let mut out = vec![
         op(LOAD, OFFSET_ARCH),
         branch(IF_EQUAL, ARCH, 1, 0),
@@ -80,12 +98,12 @@ pub(crate) fn program(filter: Filter) -> Vec<Instruction> {
         branch(IF_AT_LEAST, X32, 0, 1),
         op(RETURN, KILL),
     ];
-    out.extend(tree(&ranges(filter), filter.network));
+    out.extend(tree(&ranges(shut), shut.network));
     out
 }
 
 /// Consecutive numbers with the same action, from 0: (first number, action).
-fn ranges(filter: Filter) -> Vec<(u32, Action)> {
+fn ranges(shut: Shut) -> Vec<(u32, Action)> {
     let mut actions: BTreeMap<u32, Action> = BTreeMap::new();
     let tables: [(&[libc::c_long], Action); 2] =
         [(ALLOWED, Action::Answer(ALLOW)), (REFUSED, Action::Answer(EPERM))];
@@ -99,7 +117,11 @@ fn ranges(filter: Filter) -> Vec<(u32, Action)> {
         (libc::SYS_socketpair, Action::Socket),
         (libc::SYS_personality, Action::Personality),
     ];
-    if filter.keep_group {
+    if shut.network.is_none() {
+        special.extend(NOT_FOR_FILTERS.iter().map(|call| (*call, Action::Answer(EPERM))));
+        special.extend([(libc::SYS_clone, Action::Thread), (libc::SYS_execveat, Action::Once)]);
+    }
+    if shut.keep_group {
         special.extend([libc::SYS_setsid, libc::SYS_setpgid].map(|call| (call, Action::Answer(EPERM))));
     }
     actions
@@ -122,7 +144,7 @@ fn ranges(filter: Filter) -> Vec<(u32, Action)> {
     ranges
 }
 
-fn tree(ranges: &[(u32, Action)], network: Network) -> Vec<Instruction> {
+fn tree(ranges: &[(u32, Action)], network: Option<Network>) -> Vec<Instruction> {
     let (low, high) = ranges.split_at(ranges.len() / 2);
     let (Some((pivot, _)), false) = (high.first(), low.is_empty()) else {
         return ranges
@@ -138,7 +160,7 @@ fn tree(ranges: &[(u32, Action)], network: Network) -> Vec<Instruction> {
     out
 }
 
-fn leaf(action: Action, network: Network) -> Vec<Instruction> {
+fn leaf(action: Action, network: Option<Network>) -> Vec<Instruction> {
     match action {
         Action::Answer(answer) => vec![op(RETURN, answer)],
         Action::Clone => vec![
@@ -147,21 +169,30 @@ fn leaf(action: Action, network: Network) -> Vec<Instruction> {
             op(RETURN, EPERM),
             op(RETURN, ALLOW),
         ],
+        Action::Thread => vec![
+            op(LOAD, OFFSET_ARGUMENT_0),
+            branch(IF_BITS, CLONE_NAMESPACES, 2, 0),
+            branch(IF_BITS, CLONE_THREAD, 0, 1),
+            op(RETURN, ALLOW),
+            op(RETURN, EPERM),
+        ],
+        Action::Once => one_of(OFFSET_ARGUMENT_0, &[PROGRAM], ALLOW, EPERM),
         Action::Ioctl => one_of(OFFSET_ARGUMENT_1, &TERMINAL_TRICKS, EPERM, ALLOW),
         Action::Socket => one_of(OFFSET_ARGUMENT_0, domains(network), ALLOW, EAFNOSUPPORT),
         Action::Personality => one_of(OFFSET_ARGUMENT_0, &[0, 0xffff_ffff], ALLOW, EINVAL),
     }
 }
 
-fn domains(network: Network) -> &'static [u32] {
+fn domains(network: Option<Network>) -> &'static [u32] {
     const UNIX: u32 = 1;
     const INET: u32 = 2;
     const INET6: u32 = 10;
     const NETLINK: u32 = 16;
     match network {
-        Network::None => &[UNIX],
-        Network::Audit => &[UNIX, NETLINK],
-        Network::Host => &[UNIX, INET, INET6, NETLINK],
+        None => &[],
+        Some(Network::None) => &[UNIX],
+        Some(Network::Audit) => &[UNIX, NETLINK],
+        Some(Network::Host) => &[UNIX, INET, INET6, NETLINK],
     }
 }
 
@@ -216,7 +247,7 @@ mod tests {
     }
 
     fn audit() -> Vec<Instruction> {
-        program(Filter { network: Network::Audit, keep_group: false })
+        program(Shut { network: Some(Network::Audit), keep_group: false })
     }
 
     fn number(call: libc::c_long) -> u32 {
@@ -275,11 +306,31 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_makes_threads_and_neither_processes_nor_a_second_program() {
+        let program = program(Shut { network: None, keep_group: false });
+        assert_eq!(run(&program, ARCH, number(libc::SYS_clone), [0x003d_0f00, 0]), ALLOW);
+        for flags in [17, 0x4111, 0x0120_0011, 0x1001_0000, 0x2001_0000, 0x4001_0000, 0x0003_0000] {
+            assert_eq!(run(&program, ARCH, number(libc::SYS_clone), [flags, 0]), EPERM, "{flags:#x}");
+        }
+        assert_eq!(run(&program, ARCH, number(libc::SYS_execveat), [PROGRAM, 0]), ALLOW);
+        for fd in [0, PROGRAM + 1, u32::MAX - 99] {
+            assert_eq!(run(&program, ARCH, number(libc::SYS_execveat), [fd, 0]), EPERM, "{fd}");
+        }
+        for call in NOT_FOR_FILTERS {
+            assert_eq!(run(&program, ARCH, number(*call), [0, 0]), EPERM, "{call}");
+            assert!(ALLOWED.contains(call), "{call} is refused to all");
+        }
+    }
+
+    #[test]
     fn each_network_has_its_domains() {
-        for (network, allowed) in
-            [(Network::None, vec![1]), (Network::Audit, vec![1, 16]), (Network::Host, vec![1, 2, 10, 16])]
-        {
-            let program = program(Filter { network, keep_group: false });
+        for (network, allowed) in [
+            (None, vec![]),
+            (Some(Network::None), vec![1]),
+            (Some(Network::Audit), vec![1, 16]),
+            (Some(Network::Host), vec![1, 2, 10, 16]),
+        ] {
+            let program = program(Shut { network, keep_group: false });
             for domain in 0..64 {
                 let expected = if allowed.contains(&domain) { ALLOW } else { EAFNOSUPPORT };
                 assert_eq!(run(&program, ARCH, number(libc::SYS_socket), [domain, 0]), expected, "{domain}");

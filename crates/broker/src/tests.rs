@@ -1,5 +1,6 @@
 //! Tests that run real programs in the real sandbox. They need root.
 
+mod filtered;
 mod order;
 mod pipelines;
 mod roomed;

@@ -71,6 +71,67 @@ pub(super) const REFUSED: &[libc::c_long] = &[
     libc::SYS_kexec_file_load,
 ];
 
+/// Of [`ALLOWED`], what a filter has no use for: other processes and what reaches them, a second program,
+/// sockets (of which it has none anyway), shared memory, and changes to files.
+pub(super) const NOT_FOR_FILTERS: &[libc::c_long] = &[
+    libc::SYS_execve,
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_setsid,
+    libc::SYS_setpgid,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_semget,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_memfd_create,
+    libc::SYS_inotify_init1,
+    libc::SYS_truncate,
+    libc::SYS_mkdirat,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat2,
+    libc::SYS_linkat,
+    libc::SYS_symlinkat,
+    libc::SYS_fchmodat,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_fork,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_vfork,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_creat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_rmdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_unlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_rename,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_link,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_symlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chmod,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+];
+
 /// What ordinary programs that look at things need. `clone3` is missing on purpose: its flags lie in memory,
 /// where a filter cannot see them, and libraries fall back to `clone` on `ENOSYS`.
 pub(super) const ALLOWED: &[libc::c_long] = &[

@@ -27,7 +27,7 @@ fn without_root_the_rest_of_this_file_holds() {
     command.args(["tests::rootless", "--nocapture"]).current_dir("/").uid(NOBODY).gid(NOBODY);
     let output = command.env("TMPDIR", "/tmp").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("4 passed"), "{output:?}");
+    assert!(output.status.success() && text.contains("5 passed"), "{output:?}");
 }
 
 #[test]
@@ -43,6 +43,26 @@ fn a_command_is_shut_in_and_runs_as_the_same_account() {
     let own = rustix::process::geteuid().as_raw();
     assert_eq!(ran.out, format!("{own}\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nrefused\n"), "{ran:?}");
     println!("isolation: {:?}", house.executor.isolation);
+}
+
+#[test]
+fn a_filter_reads_its_stdin_and_no_file() {
+    if !not_root() {
+        return;
+    }
+    for isolation in [None, Some(Isolation::Bare)] {
+        let mut house = house();
+        house.executor.isolation = isolation.unwrap_or(house.executor.isolation);
+        let (stdin, mut feed) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut feed, b"b\na\n").unwrap();
+        drop(feed);
+        let ran = house.filter(&["sort"], stdin.into());
+        assert_eq!((ran.ok(), ran.out.as_str()), (true, "a\nb\n"), "{isolation:?}: {ran:?}");
+        for path in ["/etc/passwd", "/proc/self/status", "/usr/share"] {
+            let ran = house.filter(&["cat", path], std::fs::File::open("/dev/null").unwrap().into());
+            assert!(!ran.ok() && ran.out.is_empty() && ran.err.contains(path), "{isolation:?}: {ran:?}");
+        }
+    }
 }
 
 #[test]

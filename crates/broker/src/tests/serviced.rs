@@ -112,7 +112,7 @@ fn a_refusal_is_recorded_and_nothing_runs() {
     let house = house();
     let mut peer = house.gateway();
     for (words, reason) in [
-        (vec!["echo", "a", "b"], "not_in_policy"),
+        (vec!["sleep", "1", "2"], "not_in_policy"),
         (vec!["rm", "-rf", "/"], "not_in_policy"),
         (vec!["no-such-program-here"], "unavailable"),
         (vec!["docker", "exec", "x", "sh"], "verb_not_allowed"),

@@ -111,12 +111,15 @@ pub(crate) fn worker() -> Worker {
 
 impl House {
     pub(crate) fn plan(&self, how: &How, words: &[&str]) -> (Plan, OwnedFd, OwnedFd) {
+        let kind = if words[0] == "docker" { Kind::Client } else { Kind::Command };
+        self.plan_fed(kind, how, words, std::fs::File::open("/dev/null").unwrap().into())
+    }
+
+    fn plan_fed(&self, kind: Kind, how: &How, words: &[&str], stdin: OwnedFd) -> (Plan, OwnedFd, OwnedFd) {
         let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
         let ((out, stdout), (err, stderr)) = (pipe(), pipe());
-        let stdin = std::fs::File::open("/dev/null").unwrap().into();
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let program = executor::resolve(&words[0]).unwrap();
-        let kind = if words[0] == "docker" { Kind::Client } else { Kind::Command };
         let streams = Streams { stdin, stdout, stderr };
         let task = Task { kind, how, program, argv: &words, extra: &[], streams };
         let plan = self.executor.plan(&worker(), task).unwrap();
@@ -128,7 +131,16 @@ impl House {
     }
 
     pub(crate) fn run_for(&self, how: &How, words: &[&str], deadline: Duration) -> Ran {
-        let (mut plan, out, err) = self.plan(how, words);
+        self.run_plan(self.plan(how, words), deadline)
+    }
+
+    /// Runs any program as if it were a filter.
+    pub(crate) fn filter(&self, words: &[&str], stdin: OwnedFd) -> Ran {
+        let plan = self.plan_fed(Kind::Filter, &executor::filter(), words, stdin);
+        self.run_plan(plan, Duration::from_secs(30))
+    }
+
+    fn run_plan(&self, (mut plan, out, err): (Plan, OwnedFd, OwnedFd), deadline: Duration) -> Ran {
         let child = spawn::spawn(&mut plan)
             .unwrap_or_else(|error| panic!("{error}; {:?}", executor::blame(&plan, error)));
         drop(plan);
