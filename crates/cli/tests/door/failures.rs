@@ -132,3 +132,67 @@ fn the_audit_log_tells_each_request_with_its_verdict_and_verifies_until_it_is_to
     std::fs::write(&segment, text.replacen("/etc/shadow", "/etc/passwd", 1)).unwrap();
     assert_ne!(house.operator(&["audit", "verify"]).code, 0, "an edit is found");
 }
+
+/// Whole, or told to be otherwise: what a hundred runs are after the broker was killed in the middle of them.
+#[test]
+fn a_hundred_runs_are_whole_or_marked_after_the_brokers_death() {
+    let house = House::new(
+        Plan {
+            more: "[worker.WORKER.limits]\nlines = { concurrent = 200, per_minute = 10000 }\n".to_owned(),
+            ..Plan::default()
+        }
+        .with_role(
+            "[role.extra]\nabout = \"Counts.\"\n[[role.extra.command]]\nrun = \"seq 1 {n:1..999999}\"\n\
+             [[role.extra.command]]\nrun = \"sleep {n:1..999999}\"\n",
+        ),
+    );
+    let (seconds, whole) = (format!("{}", 800_000 + std::process::id()), root("seq", &["1", "20000"]).stdout);
+    let start = |line: &str| {
+        let mut command = house.ssh_command(&[line]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let waiting = start(&format!("sleep {seconds}"));
+    let sleeps = || crate::host::processes(&["sleep", &seconds, ""]).into_iter().any(crate::host::alive);
+    wait_until("one runs for long", Duration::from_secs(10), || sleeps().then_some(()));
+    let clients: Vec<_> = (0..100).map(|_| start("seq 1 20000")).collect();
+    let some_ended = || {
+        let list = house.operator(&["runs", "300"]);
+        (list.stdout.matches("seq 1 20000").count() > 20).then_some(())
+    };
+    wait_until("many have begun", Duration::from_secs(30), some_ended);
+    kill(&house, "broker");
+    for client in clients.into_iter().chain([waiting]) {
+        let said = Said::from(client.wait_with_output().unwrap());
+        assert!(said.code != 0 || said.stdout == whole, "an answer that is not whole says so: {said:#?}");
+        assert!(said.code == 0 || said.stderr.contains("doorward: "), "{said:#?}");
+    }
+    wait_until("nothing outlives it", Duration::from_secs(5), || (!sleeps()).then_some(()));
+    wait_until("requests are served again", Duration::from_secs(20), || {
+        (house.ssh("seq 1 3").stdout == "1\n2\n3\n").then_some(())
+    });
+
+    let list = house.operator(&["runs", "300"]).worked();
+    let mut ended = 0;
+    for row in list.stdout.lines().filter(|row| row.contains("seq 1 20000")) {
+        let id = row.split_whitespace().next().unwrap();
+        let shown = house.operator(&["runs", "show", id]).worked();
+        assert!(!shown.stderr.contains("running"), "no run is left open: {shown:#?}");
+        if shown.stderr.contains("ended with exit 0") {
+            assert_eq!(shown.stdout, whole, "{}", shown.stderr);
+            ended += 1;
+        } else {
+            assert!(whole.starts_with(&shown.stdout), "{}", shown.stderr);
+        }
+    }
+    assert!(ended > 0, "{list:#?}");
+    let records = house.records();
+    let outcome_of = |intent: &serde_json::Value| {
+        records.iter().any(|it| it["kind"] == "outcome" && it["request"] == intent["request"])
+    };
+    let allowed = records.iter().filter(|it| it["kind"] == "intent" && it["argv"][0] == "seq");
+    for intent in allowed.filter(|intent| !outcome_of(intent)) {
+        let request = intent["request"].as_str().unwrap();
+        assert!(list.stdout.contains(request), "neither outcome nor run of {intent}");
+    }
+    house.operator(&["audit", "verify"]).worked();
+}

@@ -153,12 +153,14 @@ impl House {
 
     /// What an operator's command says: `audit verify`, `status` …
     pub(crate) fn operator(&self, words: &[&str]) -> Said {
-        let folder = match words.first() {
-            Some(&"audit") => ["--state-dir", "state"],
-            _ => ["--runtime-dir", "run"],
-        };
         let mut command = Command::new(self.dir.join("bin/doorward"));
-        command.args(words).arg(folder[0]).arg(self.dir.join(folder[1])).stdin(Stdio::null());
+        match words.split_first() {
+            Some((&"audit", _)) => command.args(words).arg("--state-dir").arg(self.dir.join("state")),
+            // Before a worker's words, which go to the services as they are.
+            Some((word, rest)) => command.arg(word).arg("--runtime-dir").arg(self.dir.join("run")).args(rest),
+            None => &mut command,
+        };
+        command.stdin(Stdio::null());
         command.output().unwrap().into()
     }
 
