@@ -5,6 +5,7 @@ mod explain;
 pub use explain::explain;
 mod help;
 mod runs;
+mod whoami;
 
 pub(crate) use runs::lines as list_runs;
 
