@@ -56,11 +56,28 @@ impl Inlet {
         }
     }
 
-    /// Comes back when the session is gone. It has nothing more to say: a session that still sends has
-    /// broken the protocol and counts as gone.
-    pub(crate) async fn gone(&mut self) {
-        if self.bytes.is_empty() {
-            let _ = self.half.read(&mut [0]).await;
+    /// The next message of a session whose line is being answered; `None` when it is gone or says what no
+    /// session says. Holds at most one frame.
+    pub(crate) async fn next_fed(&mut self) -> Option<FromSession> {
+        loop {
+            if let Some(message) = FromSession::decode(&mut self.bytes).ok()? {
+                return Some(message);
+            }
+            self.bytes.reserve(PIECE);
+            match self.half.read_buf(&mut self.bytes).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Whether the session has hung up, whatever it has sent before.
+    pub(crate) async fn is_closed(&self) -> bool {
+        let ready = self.half.ready(tokio::io::Interest::READABLE);
+        match tokio::time::timeout(Duration::ZERO, ready).await {
+            Ok(Ok(ready)) => ready.is_read_closed(),
+            Ok(Err(_)) => true,
+            Err(_) => false,
         }
     }
 
@@ -92,22 +109,6 @@ impl Outlet {
     /// A frame that the session does not take within `patience` ends the conversation.
     pub(crate) fn new(half: OwnedWriteHalf, patience: Duration) -> Self {
         Outlet { half, patience }
-    }
-
-    /// Text that the session asked for.
-    pub(crate) async fn stdout(&mut self, text: &str) -> Result<(), Gone> {
-        for piece in text.as_bytes().chunks(PIECE) {
-            self.send(&ToSession::Stdout(piece.to_vec())).await?;
-        }
-        Ok(())
-    }
-
-    /// A message.
-    pub(crate) async fn stderr(&mut self, text: &str) -> Result<(), Gone> {
-        for piece in text.as_bytes().chunks(PIECE) {
-            self.send(&ToSession::Stderr(piece.to_vec())).await?;
-        }
-        Ok(())
     }
 
     /// One frame, within the patience.

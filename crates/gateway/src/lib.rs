@@ -5,21 +5,29 @@
 //! nothing is started or opened for a line but its two pipes and its output's file.
 #![forbid(unsafe_code)]
 
-#[cfg_attr(not(test), allow(dead_code, reason = "what executes lines takes it up"))]
+mod asking;
 mod clean;
 mod clock;
-mod command;
 mod conversation;
+mod course;
+mod delivery;
+mod ending;
 mod known;
 mod limits;
 mod line;
+mod meaning;
 mod operator;
+mod pipeline;
+mod plan;
 mod pump;
 mod record;
 mod refuse;
+mod run;
+mod running;
 mod seats;
 mod serve;
 mod session;
+mod stdin;
 mod store;
 mod words;
 

@@ -1,176 +1,128 @@
 //! A worker's line: read, decided, answered.
 
-use crate::conversation::Gone;
+use crate::conversation::{Gone, Inlet};
+use crate::course::Course;
+use crate::meaning::{Meaning, is_dial};
+use crate::plan::{Plan, judge_list};
 use crate::record::Request;
+use crate::run::Run;
+use crate::running::{DISCONNECT, Stop};
 use crate::session::{Answer, Session};
-use crate::words;
-use doorward_line::Line;
-use doorward_policy::{DockerWords, Limits, Policy, Reason, Refusal};
-use serde_json::{Value, json};
+use crate::stdin::Stdin;
+use doorward_line::{Line, List};
+use doorward_policy::{Limits, Reason, Refusal};
+use serde_json::json;
+use std::convert::Infallible;
+use std::rc::Rc;
 use std::time::Instant;
 
-/// What a line means, when it is allowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    /// A word about the worker's own things.
-    Word(&'static words::Word),
-    /// The session becomes a pipe to the worker's docker.sock.
-    Dial {
-        /// Of the role that has docker.
-        rule: String,
-    },
-    /// The docker CLI, in its sandbox. Each of its calls is judged at the socket.
-    Docker {
-        /// `ROLE.docker`.
-        rule: String,
-    },
-    /// A command on the host.
-    Command {
-        /// `ROLE#N`.
-        rule: String,
-        /// The rule's usage line.
-        usage: String,
-        /// Most output in bytes, when the rule says so.
-        output: Option<u64>,
-    },
-}
-
-impl Meaning {
-    /// The operation, for the record.
-    pub(crate) fn operation(&self) -> Value {
-        match self {
-            Meaning::Word(word) => json!({ "op": "word", "word": word.name }),
-            Meaning::Dial { .. } => json!({ "op": "dial" }),
-            Meaning::Docker { .. } => json!({ "op": "docker" }),
-            Meaning::Command { .. } => json!({ "op": "command" }),
-        }
-    }
-
-    /// The rule that allows it.
-    pub(crate) fn rule(&self) -> &str {
-        match self {
-            Meaning::Word(_) => "built-in",
-            Meaning::Dial { rule } | Meaning::Docker { rule } | Meaning::Command { rule, .. } => rule,
-        }
-    }
-}
-
-/// The words of a line of one command, without leading `sudo`; none for a greeting.
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<String>, Refusal> {
+/// The commands of a line; none for a greeting.
+pub(crate) fn read(bytes: &[u8]) -> Result<Option<List>, Refusal> {
     match doorward_line::read(bytes)? {
-        Line::Greeting => Ok(Vec::new()),
-        Line::List(list) => match (list.first.stages.as_slice(), list.rest.as_slice()) {
-            ([stage], []) => Ok(stage.command.argv().to_vec()),
-            _ => Err(Refusal::new(Reason::NotYet, "a line of several commands comes with a later version")
-                .nearest("one command a line")),
-        },
+        Line::Greeting => Ok(None),
+        Line::List(list) => Ok(Some(list)),
     }
-}
-
-/// What words mean to the gateway. Pure and total: built-in words first, then docker, then the rules;
-/// what none of them knows is refused.
-pub(crate) fn judge(policy: &Policy, worker: &str, argv: &[String]) -> Result<Meaning, Refusal> {
-    let first = argv.first().map_or("", String::as_str);
-    if let Some(word) = words::named(first) {
-        return Ok(Meaning::Word(word));
-    }
-    if first == "docker" {
-        return match policy.judge_docker_words(worker, argv)? {
-            DockerWords::Dial => judge_dial(policy, worker, argv),
-            DockerWords::Help => Ok(Meaning::Docker { rule: docker_rule(policy, worker) }),
-            DockerWords::Verb { rule, .. } => Ok(Meaning::Docker { rule }),
-        };
-    }
-    let rule = policy.judge_argv(worker, argv)?.rule;
-    Ok(Meaning::Command { rule: rule.id.clone(), usage: rule.usage.clone(), output: rule.how.output })
-}
-
-fn judge_dial(policy: &Policy, worker: &str, argv: &[String]) -> Result<Meaning, Refusal> {
-    if !is_dial(argv) {
-        return Err(Refusal::new(Reason::BadRequest, "dial-stdio takes no words").nearest(DIAL.join(" ")));
-    }
-    if policy.docker_roles(worker).next().is_none() {
-        return Err(Refusal::new(Reason::NotInPolicy, "none of your roles has docker").nearest("help"));
-    }
-    Ok(Meaning::Dial { rule: docker_rule(policy, worker) })
-}
-
-/// What docker clients say to reach an engine over SSH.
-const DIAL: [&str; 3] = ["docker", "system", "dial-stdio"];
-
-fn is_dial(argv: &[String]) -> bool {
-    argv.iter().map(String::as_str).eq(DIAL)
-}
-
-/// The rule of the worker's first role with docker: what any of its verbs would be recorded under.
-fn docker_rule(policy: &Policy, worker: &str) -> String {
-    policy
-        .docker_roles(worker)
-        .next()
-        .map_or_else(|| "docker".into(), |docker| format!("{}.docker", docker.role))
 }
 
 impl Session {
     /// Answers one line.
     pub(crate) async fn line(&mut self, bytes: &[u8]) -> Result<Answer, Gone> {
-        let mut request = Request::new(&self.known, bytes);
-        let worker = self.asker.worker.clone();
-        let limits = self.limits();
+        let mut request = Request::new(&self.asking.known, bytes);
         let read = read(bytes);
-        if let Err(refusal) = self.count(read.as_deref().unwrap_or_default(), &limits) {
+        if let Err(refusal) = self.count(read.as_ref().ok().and_then(Option::as_ref)) {
             return self.refuse(request, refusal).await;
         }
-        let argv = match read {
+        let list = match read {
             Err(refusal) => return self.refuse(request, refusal).await,
-            Ok(argv) if argv.is_empty() => return self.greet(request).await,
-            Ok(argv) => argv,
+            Ok(None) => return self.speaker().greet(request).await,
+            Ok(Some(list)) => list,
         };
-        request.argv = Some(argv.clone());
-        let meaning = match judge(&self.known.policy, &worker, &argv) {
-            Ok(meaning) => meaning,
+        match words(&list) {
+            Some(argv) => request.argv = Some(argv.to_vec()),
+            None => request.operation = json!({ "op": "list" }),
+        }
+        let worker = &self.asking.asker.worker;
+        let plan = match judge_list(&self.asking.known.policy, worker, &list) {
+            Ok(plan) => plan,
             Err(refusal) => return self.refuse(request, refusal).await,
         };
-        request.operation = meaning.operation();
-        let rule = meaning.rule().to_owned();
-        match meaning {
-            Meaning::Word(word) => self.answer_word(word, request, &argv).await,
-            Meaning::Dial { .. } => self.dial(request, &rule).await,
-            Meaning::Docker { .. } => self.run(request, argv, rule, limits.lines_output).await,
-            Meaning::Command { output, .. } => {
-                self.run(request, argv, rule, output.unwrap_or(limits.lines_output)).await
+        if let Some(command) = plan.single() {
+            request.operation = command.meaning.operation();
+            if let Meaning::Dial { rule } = &command.meaning {
+                return self.dial(request, rule).await;
             }
         }
-    }
-
-    fn count(&self, argv: &[String], limits: &Limits) -> Result<(), Refusal> {
-        let (counts, worker, now) = (&self.gateway.counts, &self.asker.worker, Instant::now());
-        match is_dial(argv) {
-            true => counts.dial(worker, limits, now),
-            false => counts.line(worker, limits, now),
+        match plan.is_only_words() {
+            true => self.speak(request, plan).await,
+            false => self.run(request, plan).await,
         }
     }
 
-    /// The worker's limits.
-    pub(crate) fn limits(&self) -> Limits {
-        self.known
-            .policy
-            .workers
-            .get(&self.asker.worker)
-            .map(|worker| worker.limits.clone())
-            .unwrap_or_default()
+    fn count(&self, list: Option<&List>) -> Result<(), Refusal> {
+        let limits: Limits = self.asking.limits();
+        let (counts, worker) = (&self.asking.gateway.counts, &self.asking.asker.worker);
+        match list.and_then(words).is_some_and(is_dial) {
+            true => counts.dial(worker, &limits, Instant::now()),
+            false => counts.line(worker, &limits, Instant::now()),
+        }
+    }
+
+    /// Answers a line of built-in words, which is no run.
+    async fn speak(&mut self, request: Request, plan: Plan) -> Result<Answer, Gone> {
+        let (stdin, stop) = (Stdin::default(), Stop::new());
+        let mut course = Course::new(&self.asking, &request, &plan, &self.delivery, &stop);
+        course.is_run = false;
+        let listen = stop_when_gone(&stdin, &mut self.inlet, &stop);
+        let ending = tokio::select! {
+            finished = course.carry_out() => finished.ending,
+            never = listen => match never {},
+        };
+        match ending.how {
+            DISCONNECT => Err(Gone),
+            _ => Ok(Answer::Exit(ending.exit)),
+        }
+    }
+
+    /// Runs a line, and ends it when the session goes away.
+    async fn run(&mut self, request: Request, plan: Plan) -> Result<Answer, Gone> {
+        let run = match Run::begin(&self.asking, &request, plan, Rc::clone(&self.delivery)).await {
+            Ok(run) => run,
+            Err(refusal) => return self.refuse(request, refusal).await,
+        };
+        let (stdin, stop) = (Stdin::default(), run.stop.clone());
+        let listen = stop_when_gone(&stdin, &mut self.inlet, &stop);
+        tokio::select! {
+            exit = run.carry_out(Some(&stdin)) => Ok(Answer::Exit(exit)),
+            never = listen => match never {},
+        }
     }
 
     /// The session goes to the socket by itself, with the worker's own uid: the gateway has no right there.
     async fn dial(&mut self, request: Request, rule: &str) -> Result<Answer, Gone> {
-        let socket = self.known.docker_sock(&self.asker.worker).map(str::to_owned);
+        let socket = self.asking.known.docker_sock(&self.asking.asker.worker).map(str::to_owned);
         let Some(socket) = socket else {
             let refusal = Refusal::new(Reason::Internal, "there is no docker.sock for this worker");
             return self.refuse(request, refusal).await;
         };
-        if let Err(refusal) = self.record_allowed(&request, rule).await {
+        if let Err(refusal) = self.asking.record_allowed(&request, rule).await {
             return self.tell_refusal(&refusal).await;
         }
-        self.record_outcome(&request, 0);
+        self.asking.record_outcome(&request, 0);
         Ok(Answer::Dial(socket))
+    }
+}
+
+/// Listens to the session for as long as it is polled, and wants the line ended when there is none any more.
+async fn stop_when_gone(stdin: &Stdin, inlet: &mut Inlet, stop: &Stop) -> Infallible {
+    stdin.carry(inlet).await;
+    stop.now(DISCONNECT);
+    std::future::pending().await
+}
+
+/// The words of a line of one command.
+fn words(list: &List) -> Option<&[String]> {
+    match (list.first.stages.as_slice(), list.rest.as_slice()) {
+        ([stage], []) => Some(stage.command.argv()),
+        _ => None,
     }
 }

@@ -50,9 +50,9 @@ struct WorkerStatus {
 impl Session {
     /// Answers the operator. What changes nothing is recorded as far as that is possible.
     pub(crate) async fn operator(&mut self, ask: Operator) -> Result<Answer, Gone> {
-        self.asker.worker = String::new();
-        self.asker.way = "operator".into();
-        let mut request = Request::new(&self.known, b"");
+        self.asking.asker.worker = String::new();
+        self.asking.asker.way = "operator".into();
+        let mut request = Request::new(&self.asking.known, b"");
         match ask {
             Operator::Status { json } => {
                 request.operation = serde_json::json!({ "op": "status" });
@@ -61,38 +61,38 @@ impl Session {
                     true => serde_json::to_string_pretty(&status).unwrap_or_default() + "\n",
                     false => as_text(&status),
                 };
-                self.show(request, &text).await
+                self.speaker().show(request, &text).await
             }
             Operator::Runs { words } => {
                 request.operation = serde_json::json!({ "op": "runs", "words": words });
-                self.runs(request, Scope::All, &words).await
+                self.speaker().runs(request, Scope::All, &words).await
             }
         }
     }
 
     async fn status(&self) -> Status {
-        let now = self.gateway.link.host().await.ok();
+        let now = self.asking.gateway.link.host().await.ok();
         let (HostReport { facts, weaker }, audit_seq) = match now {
             Some((host, seq)) => (host, Some(seq)),
-            None => (self.known.host.clone(), None),
+            None => (self.asking.known.host.clone(), None),
         };
         Status {
             broker: if audit_seq.is_some() { "connected" } else { "gone" },
             protocol: PROTOCOL,
-            up_seconds: self.gateway.since.elapsed().as_secs(),
-            policy: self.known.policy.hash.0.clone(),
-            engine_socket: self.known.policy.engine_socket.clone(),
+            up_seconds: self.asking.gateway.since.elapsed().as_secs(),
+            policy: self.asking.known.policy.hash.0.clone(),
+            engine_socket: self.asking.known.policy.engine_socket.clone(),
             audit_seq,
             facts,
             weaker,
             workers: self.workers(),
-            last_runs: self.gateway.store.list(Scope::All, LAST).await.ok(),
+            last_runs: self.asking.gateway.store.list(Scope::All, LAST).await.ok(),
         }
     }
 
     fn workers(&self) -> Vec<WorkerStatus> {
         let of = |account: &doorward_wire::broker::WorkerAccount| {
-            let worker = self.known.policy.workers.get(&account.worker)?;
+            let worker = self.asking.known.policy.workers.get(&account.worker)?;
             Some(WorkerStatus {
                 worker: account.worker.clone(),
                 user: worker.user.clone(),
@@ -100,10 +100,10 @@ impl Session {
                 spawn_uid: account.spawn_uid,
                 docker_sock: account.docker_sock.clone(),
                 roles: worker.roles.clone(),
-                running: self.gateway.counts.running(&account.worker),
+                running: self.asking.gateway.counts.running(&account.worker),
             })
         };
-        self.known.accounts.iter().filter_map(of).collect()
+        self.asking.known.accounts.iter().filter_map(of).collect()
     }
 }
 

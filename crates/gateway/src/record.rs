@@ -1,10 +1,10 @@
 //! What is recorded of a line: before it is answered, in the audit log; and as a row among the runs.
 
+use crate::asking::Asking;
 use crate::clock;
-use crate::conversation::Gone;
 use crate::known::Known;
+use crate::plan::Command;
 use crate::refuse;
-use crate::session::{Answer, Session};
 use crate::store::NewRun;
 use base64::Engine;
 use doorward_policy::Refusal;
@@ -16,7 +16,7 @@ use std::time::Instant;
 const LONGEST_LINE: usize = doorward_line::MAX_LINE;
 
 /// One line, on its way to an answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// Names it in the audit log and among the runs.
     pub(crate) id: RequestId,
@@ -47,6 +47,17 @@ impl Request {
         }
     }
 
+    /// A built-in word among other commands; `run` names the run that they are part of.
+    pub(crate) fn word(known: &Known, command: &Command, run: Option<&RequestId>) -> Self {
+        let mut request = Request::new(known, command.shown.as_bytes());
+        request.argv = Some(command.stage.argv.clone());
+        request.operation = command.meaning.operation();
+        if let (Some(run), Some(operation)) = (run, request.operation.as_object_mut()) {
+            operation.insert("run".into(), json!(run.0));
+        }
+        request
+    }
+
     /// The row of this run for `worker`. The words are left out when they hold a secret.
     pub(crate) fn row(&self, known: &Known, worker: &str) -> NewRun {
         let runs = &known.policy.runs;
@@ -69,62 +80,66 @@ impl Request {
     }
 }
 
-impl Session {
+impl Asking {
     /// Records an answer that changes nothing on the host; the refusal to tell when that is impossible.
-    pub(crate) async fn record_allowed(&mut self, request: &Request, rule: &str) -> Result<(), Refusal> {
+    pub(crate) async fn record_allowed(&self, request: &Request, rule: &str) -> Result<(), Refusal> {
         let decision = Decision { allow: true, rule: Some(rule.to_owned()), reason: None, message: None };
         self.record(request, decision).await
     }
 
-    /// Ends the record of [`Session::record_allowed`].
+    /// Ends the record of [`Asking::record_allowed`].
     pub(crate) fn record_outcome(&self, request: &Request, exit: u8) {
+        self.record_outcome_of(request, exit, 0);
+    }
+
+    /// The same for what moved `bytes`.
+    pub(crate) fn record_outcome_of(&self, request: &Request, exit: u8, bytes: u64) {
         // Without a broker there is no record to end.
         let _ = self.gateway.link.tell(&ToBroker::Outcome {
             request: request.id.clone(),
             status: i32::from(exit),
             millis: request.millis(),
-            bytes: 0,
+            bytes,
             truncated: false,
             error: None,
         });
     }
 
-    /// Records a refusal, in the audit log and then as a row, and tells it. When it cannot be recorded, that
-    /// is what the session is told.
-    pub(crate) async fn refuse(&mut self, request: Request, refusal: Refusal) -> Result<Answer, Gone> {
+    /// Records a refusal, in the audit log and then as a row, and gives what is to be told: another refusal
+    /// when it cannot be recorded. A command of a run has no row of its own.
+    pub(crate) async fn refused(&self, request: &Request, refusal: Refusal, has_row: bool) -> Refusal {
         let decision = Decision {
             allow: false,
             rule: refusal.rule.clone(),
             reason: Some(refusal.reason.code().to_owned()),
-            message: Some(self.kept_message(&refusal)),
+            message: Some(self.kept(&refusal.message)),
         };
-        let told = match self.record(&request, decision).await {
+        let told = match self.record(request, decision).await {
             Ok(()) => {
-                self.record_outcome(&request, refuse::exit_code(refusal.reason));
+                self.record_outcome(request, refuse::exit_code(refusal.reason));
                 refusal
             }
             Err(unrecorded) => unrecorded,
         };
-        self.keep_refused(&request, &told).await;
-        self.tell_refusal(&told).await
+        if has_row && !self.asker.worker.is_empty() {
+            self.keep_refused(request, &told).await;
+        }
+        told
     }
 
-    /// A refusal's message may repeat the words of the line: without their secrets it may be kept.
-    pub(crate) fn kept_message(&self, refusal: &Refusal) -> String {
-        self.known.policy.runs.redact(&refuse::one_line(&refusal.message)).into_owned()
+    /// A message as it may be kept: it may repeat the words of the line, but not their secrets.
+    pub(crate) fn kept(&self, message: &str) -> String {
+        self.known.policy.runs.redact(&refuse::one_line(message)).into_owned()
     }
 
     async fn keep_refused(&self, request: &Request, refusal: &Refusal) {
-        if self.asker.worker.is_empty() {
-            return;
-        }
         let row = request.row(&self.known, &self.asker.worker);
-        let message = self.kept_message(refusal);
+        let message = self.kept(&refusal.message);
         let reason = refusal.reason.code().to_owned();
         self.gateway.store.refused(row, refusal.rule.clone(), reason, message).await;
     }
 
-    async fn record(&mut self, request: &Request, decision: Decision) -> Result<(), Refusal> {
+    async fn record(&self, request: &Request, decision: Decision) -> Result<(), Refusal> {
         let line_base64 = match &request.argv {
             Some(_) => None,
             None if request.line.is_empty() => None,

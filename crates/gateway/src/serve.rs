@@ -3,6 +3,7 @@
 use crate::known::Known;
 use crate::limits::Counts;
 use crate::refuse;
+use crate::running::RunningRuns;
 use crate::seats::Seats;
 use crate::session;
 use crate::store::{Keep, Store};
@@ -76,6 +77,7 @@ pub(crate) struct Gateway {
     pub(crate) link: BrokerLink,
     pub(crate) store: Store,
     pub(crate) counts: Counts,
+    pub(crate) running: Rc<RunningRuns>,
     pub(crate) timing: Timing,
     pub(crate) since: Instant,
     known: RefCell<Option<Rc<Known>>>,
@@ -103,6 +105,7 @@ async fn serve_sessions(config: Config, timing: Timing) -> Result<(), GatewayErr
         link,
         store,
         counts: Counts::default(),
+        running: Rc::default(),
         timing,
         since: Instant::now(),
         known: RefCell::new(None),

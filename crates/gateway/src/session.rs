@@ -1,10 +1,13 @@
 //! One connection of a session: who it is, what it says, and its answer.
 
+use crate::asking::Asking;
 use crate::conversation::{Gone, Inlet, Outlet, Unread};
+use crate::delivery::Delivery;
 use crate::known::Known;
 use crate::record::Request;
 use crate::refuse;
 use crate::serve::Gateway;
+use crate::words::{Speaker, Voice};
 use doorward_policy::{Reason, Refusal};
 use doorward_wire::PROTOCOL;
 use doorward_wire::broker::{Asker, RequestId};
@@ -27,13 +30,21 @@ pub(crate) enum Answer {
     Dial(String),
 }
 
+impl Answer {
+    /// The exit code.
+    pub(crate) fn exit(&self) -> u8 {
+        match self {
+            Answer::Exit(code) => *code,
+            Answer::Dial(_) => 0,
+        }
+    }
+}
+
 /// A connection whose asker is known.
 pub(crate) struct Session {
-    pub(crate) gateway: Rc<Gateway>,
-    pub(crate) known: Rc<Known>,
-    pub(crate) asker: Asker,
+    pub(crate) asking: Asking,
     pub(crate) inlet: Inlet,
-    pub(crate) outlet: Outlet,
+    pub(crate) delivery: Rc<Delivery>,
 }
 
 /// Serves one connection to its end.
@@ -43,25 +54,27 @@ pub(crate) async fn serve(gateway: Rc<Gateway>, known: Rc<Known>, stream: UnixSt
     let worker = known.worker_of(uid).map(|worker| worker.name.clone()).unwrap_or_default();
     let session = RequestId::new().0;
     let asker = Asker { worker, uid, session, way: "line".into(), key: None, source: None };
-    let mut session = Session { gateway, known, asker, inlet: Inlet::new(read), outlet };
+    let delivery = Rc::new(Delivery::new(Some(outlet)));
+    let asking = Asking { gateway, known, asker };
+    let mut session = Session { asking, inlet: Inlet::new(read), delivery };
     let Ok(answer) = session.converse().await else { return };
     let last = match answer {
         Answer::Exit(code) => ToSession::Exit(code),
         Answer::Dial(path) => ToSession::Dial(path),
     };
-    if session.outlet.send(&last).await.is_ok() {
-        session.outlet.close().await;
+    if session.delivery.tell(&last).await.is_ok() {
+        session.delivery.close().await;
         session.inlet.drain(FAREWELL).await;
     }
 }
 
 impl Session {
     async fn converse(&mut self) -> Result<Answer, Gone> {
-        let operator = self.known.is_operator(self.asker.uid);
-        if self.asker.worker.is_empty() && !operator {
+        let operator = self.asking.known.is_operator(self.asking.asker.uid);
+        if self.asking.asker.worker.is_empty() && !operator {
             return self.refuse_stranger().await;
         }
-        let patience = self.gateway.timing.first_frames;
+        let patience = self.asking.gateway.timing.first_frames;
         let heard = tokio::time::timeout(patience, self.listen()).await;
         let message = match heard {
             Err(_) => {
@@ -81,7 +94,7 @@ impl Session {
             Ok(Ok(message)) => message,
         };
         match message {
-            FromSession::Line(_) if self.asker.worker.is_empty() => self.refuse_stranger().await,
+            FromSession::Line(_) if self.asking.asker.worker.is_empty() => self.refuse_stranger().await,
             FromSession::Line(line) => self.line(&line).await,
             FromSession::Operator(ask) if operator => self.operator(ask).await,
             FromSession::Operator(_) => {
@@ -104,8 +117,8 @@ impl Session {
     async fn listen(&mut self) -> Result<FromSession, Unread> {
         match self.inlet.next().await? {
             FromSession::Hello(Hello { protocol, key, source }) if protocol == PROTOCOL => {
-                self.asker.key = key.map(claim);
-                self.asker.source = source.map(claim);
+                self.asking.asker.key = key.map(claim);
+                self.asking.asker.source = source.map(claim);
                 self.inlet.next().await
             }
             _ => Err(Unread::Malformed(doorward_wire::session::SessionError::Malformed)),
@@ -115,7 +128,7 @@ impl Session {
     async fn refuse_stranger(&mut self) -> Result<Answer, Gone> {
         let refusal = Refusal::new(Reason::UnknownWorker, "this account is no worker's")
             .nearest("the accounts that the operator's policy names");
-        if self.gateway.counts.stranger(std::time::Instant::now()) {
+        if self.asking.gateway.counts.stranger(std::time::Instant::now()) {
             return self.refuse_unread(refusal).await;
         }
         // Anybody on the host can come here; the log is not theirs to fill.
@@ -124,14 +137,26 @@ impl Session {
 
     /// Refuses something that is no line.
     async fn refuse_unread(&mut self, refusal: Refusal) -> Result<Answer, Gone> {
-        let request = Request::new(&self.known, b"");
+        let request = Request::new(&self.asking.known, b"");
         self.refuse(request, refusal).await
+    }
+
+    /// Records a refusal and tells it.
+    pub(crate) async fn refuse(&mut self, request: Request, refusal: Refusal) -> Result<Answer, Gone> {
+        let told = self.asking.refused(&request, refusal, true).await;
+        self.tell_refusal(&told).await
     }
 
     /// Tells a refusal that is recorded, or cannot be.
     pub(crate) async fn tell_refusal(&mut self, refusal: &Refusal) -> Result<Answer, Gone> {
-        self.outlet.stderr(&refuse::lines(refusal)).await?;
+        self.delivery.message(&refuse::lines(refusal)).await?;
         Ok(Answer::Exit(refuse::exit_code(refusal.reason)))
+    }
+
+    /// Answers built-in words on the session's own stdout and stderr.
+    pub(crate) fn speaker(&self) -> Speaker<'_> {
+        let patience = self.asking.gateway.timing.stalled;
+        Speaker { asking: &self.asking, outlet: Voice::aloud(&self.delivery, patience), is_alone: true }
     }
 }
 

@@ -50,7 +50,7 @@ fn output_is_cut_at_the_limit_with_a_mark_and_the_command_is_ended() {
 #[test]
 fn output_of_exactly_the_limit_is_not_cut() {
     let house = House::new();
-    let answered = house.say("sh -c 'head -c 1048576 /dev/zero'");
+    let answered = house.say("dash -c 'head -c 1048576 /dev/zero'");
     assert_eq!((answered.stdout.len(), answered.err().as_str(), answered.exit), (1 << 20, "", Some(0)));
 }
 

@@ -2,7 +2,8 @@
 //! test, without any sandbox. It shares nothing with the real one but the messages.
 
 use doorward_wire::broker::{
-    End, FromBroker, HostReport, PolicyFile, RequestId, StartedStage, ToBroker, WorkerAccount,
+    End, FromBroker, HostReport, PolicyFile, RequestId, Stage, StageErr, StageOut, StartedStage, ToBroker,
+    WorkerAccount,
 };
 use doorward_wire::frame::{Receiver, send};
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(super) struct Terms {
 #[derive(Default)]
 struct State {
     heard: Vec<ToBroker>,
-    children: HashMap<RequestId, (rustix::process::Pid, Option<String>)>,
+    children: HashMap<RequestId, (Vec<rustix::process::Pid>, Option<String>)>,
     most_at_once: usize,
     /// Reason that every record and run is refused with.
     refusing: Option<&'static str>,
@@ -144,7 +145,7 @@ impl FakeBroker {
             self.with(|state| state.heard.push(message.clone()));
             self.answer(message, fds, &socket);
         }
-        self.with(|state| state.children.values().for_each(|(pid, _)| kill(*pid)));
+        self.with(|state| state.children.values().for_each(|(pids, _)| kill(pids)));
     }
 
     fn answer(&self, message: ToBroker, fds: Vec<OwnedFd>, socket: &Arc<Mutex<UnixStream>>) {
@@ -163,12 +164,12 @@ impl FakeBroker {
                 tell(socket, &FromBroker::Recorded { request, seq: 1 })
             }
             (ToBroker::Run { request, stages, .. }, None) => {
-                self.run(request, &stages.into_iter().next().unwrap().argv, fds, socket);
+                self.run(request, stages, fds, socket);
             }
             (ToBroker::Cancel { request, why }, _) => self.with(|state| {
-                if let Some((pid, reason)) = state.children.get_mut(&request) {
+                if let Some((pids, reason)) = state.children.get_mut(&request) {
                     *reason = Some(why);
-                    kill(*pid);
+                    kill(pids);
                 }
             }),
             (ToBroker::Host { request }, _) => {
@@ -202,44 +203,72 @@ impl FakeBroker {
         send(socket, &welcome, &[listener.as_fd()]).unwrap();
     }
 
-    fn run(&self, request: RequestId, argv: &[String], fds: Vec<OwnedFd>, socket: &Arc<Mutex<UnixStream>>) {
+    fn run(
+        &self,
+        request: RequestId,
+        stages: Vec<Stage>,
+        fds: Vec<OwnedFd>,
+        socket: &Arc<Mutex<UnixStream>>,
+    ) {
+        let rule = |number| StartedStage { seq: number, rule: "r#1".into() };
         let started = FromBroker::Started {
             request: request.clone(),
-            stages: vec![StartedStage { seq: 2, rule: "r#1".into() }],
+            stages: (2..).take(stages.len()).map(rule).collect(),
         };
         if let Some(end) = self.with(|state| state.next_end.take()) {
             tell(socket, &started);
-            tell(socket, &FromBroker::Ended { request, ends: vec![end], millis: 1 });
+            tell(socket, &FromBroker::Ended { request, ends: vec![end; stages.len()], millis: 1 });
             return;
         }
-        let mut fds = fds.into_iter();
-        let (out, err) = (fds.next().unwrap(), fds.next().unwrap());
-        let mut child = Command::new(&argv[0])
-            .args(&argv[1..])
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let pid = rustix::process::Pid::from_child(&child);
+        let mut children = spawn(&stages, fds);
         self.with(|state| {
-            state.children.insert(request.clone(), (pid, None));
+            let pids = children.iter().map(rustix::process::Pid::from_child).collect();
+            state.children.insert(request.clone(), (pids, None));
             state.most_at_once = state.most_at_once.max(state.children.len());
         });
         tell(socket, &started);
         let (broker, socket) = (self.clone(), Arc::clone(socket));
         std::thread::spawn(move || {
-            let status = child.wait().unwrap();
+            let statuses: Vec<_> = children.iter_mut().map(|child| child.wait().unwrap()).collect();
             let cancelled = broker.with(|state| state.children.remove(&request).and_then(|(_, why)| why));
-            let end = match (cancelled, status.code(), status.signal()) {
-                (Some(why), _, _) => End::Cancelled { why },
-                (None, Some(code), _) => End::Exited { code: code.try_into().unwrap() },
-                (None, None, signal) => End::Signaled { signal: signal.unwrap().try_into().unwrap() },
-            };
-            tell(&socket, &FromBroker::Ended { request, ends: vec![end], millis: 1 });
+            let ends =
+                statuses.into_iter().map(|status| match (&cancelled, status.code(), status.signal()) {
+                    (Some(why), _, _) => End::Cancelled { why: why.clone() },
+                    (None, Some(code), _) => End::Exited { code: code.try_into().unwrap() },
+                    (None, None, signal) => End::Signaled { signal: signal.unwrap().try_into().unwrap() },
+                });
+            tell(&socket, &FromBroker::Ended { request, ends: ends.collect(), millis: 1 });
         });
     }
+}
+
+/// The stages as plain children, each in a process group of its own, with pipes between them.
+fn spawn(stages: &[Stage], fds: Vec<OwnedFd>) -> Vec<Child> {
+    let mut fds = fds.into_iter();
+    let (out, err) = (fds.next().unwrap(), fds.next().unwrap());
+    let mut stdin = fds.next().map_or_else(Stdio::null, Stdio::from);
+    let mut children = Vec::new();
+    for (number, stage) in stages.iter().enumerate() {
+        let (next_stdin, next) = if number + 1 == stages.len() {
+            (Stdio::null(), out.try_clone().unwrap())
+        } else {
+            let (reader, writer) = std::io::pipe().unwrap();
+            (Stdio::from(reader), OwnedFd::from(writer))
+        };
+        let stdout = match stage.out {
+            StageOut::Next => Stdio::from(next.try_clone().unwrap()),
+            StageOut::Null => Stdio::null(),
+        };
+        let stderr = match stage.err {
+            StageErr::Line => Stdio::from(err.try_clone().unwrap()),
+            StageErr::Null => Stdio::null(),
+            StageErr::Next => Stdio::from(next),
+        };
+        let mut command = Command::new(&stage.argv[0]);
+        command.args(&stage.argv[1..]).stdin(std::mem::replace(&mut stdin, next_stdin));
+        children.push(command.stdout(stdout).stderr(stderr).process_group(0).spawn().unwrap());
+    }
+    children
 }
 
 fn host() -> HostReport {
@@ -252,6 +281,8 @@ fn tell(socket: &Arc<Mutex<UnixStream>>, message: &FromBroker) {
     let _ = send(&*socket.lock().unwrap(), message, &[]);
 }
 
-fn kill(group: rustix::process::Pid) {
-    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+fn kill(groups: &[rustix::process::Pid]) {
+    for group in groups {
+        let _ = rustix::process::kill_process_group(*group, rustix::process::Signal::KILL);
+    }
 }

@@ -12,7 +12,7 @@ fn a_session_that_does_not_read_stops_its_command_instead_of_filling_memory() {
         "i=0; while [ $i -lt 512 ]; do head -c 65536 /dev/zero; printf x >> {}; i=$((i+1)); done",
         progress.display()
     );
-    let mut session = house.send(format!("sh -c '{script}'"));
+    let mut session = house.send(format!("dash -c '{script}'"));
     // The command is stopped when its count stands still; a command that is not stopped counts to the end.
     let (mut before, mut same) = (0, 0);
     while same < 10 {
@@ -33,7 +33,7 @@ fn a_session_that_never_reads_is_given_up_after_its_command_ended() {
     house.open();
     let pid = house.file("pid");
     // Writes without end into a session that does not read, until it is killed.
-    let session = house.send(format!("sh -c 'echo $$ > {}; exec cat /dev/zero'", pid.display()));
+    let session = house.send(format!("dash -c 'echo $$ > {}; exec cat /dev/zero'", pid.display()));
     let pid = loop {
         match std::fs::read_to_string(&pid).unwrap_or_default().trim().parse() {
             Ok(pid) => break rustix::process::Pid::from_raw(pid).unwrap(),
@@ -83,7 +83,7 @@ fn two_hundred_lines_at_once_keep_the_limits_and_lose_nothing() {
 #[test]
 fn a_flood_of_one_run_does_not_keep_another_waiting() {
     let house = House::with_policy(&POLICY.replace("\"1MiB\"", "\"1GiB\""));
-    let flood = house.send("sh -c 'while :; do head -c 65536 /dev/zero; done'");
+    let flood = house.send("dash -c 'while :; do head -c 65536 /dev/zero; done'");
     let mut reading = flood.try_clone().unwrap();
     let reader = std::thread::spawn(move || listen(&mut reading));
     house.broker.wait_for(|message| matches!(message, ToBroker::Run { .. }));

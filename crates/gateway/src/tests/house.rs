@@ -29,6 +29,9 @@ about = "What the tests need."
 run = "sh -c {script:/.+/}"
 [[role.tests.command]]
 run = "cat /proc/uptime"
+[[role.tests.command]]
+run = "dash -c {script:/.+/}"
+raw = true
 
 [role.tests.docker]
 verbs = ["ps", "logs", "run", "stats"]

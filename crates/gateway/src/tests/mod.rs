@@ -5,6 +5,7 @@ mod fake_broker;
 mod floods;
 mod house;
 mod lines;
+mod lists;
 mod retention;
 mod runs;
 mod strangers;

@@ -1,9 +1,12 @@
 //! `explain [--json] -- LINE`: the verdict on a line, without doing anything.
 
+use super::Speaker;
 use crate::conversation::Gone;
-use crate::line::{Meaning, judge, read};
+use crate::line::read;
+use crate::meaning::Meaning;
+use crate::plan::judge_list;
 use crate::record::Request;
-use crate::session::{Answer, Session};
+use crate::session::Answer;
 use doorward_policy::{Policy, Refusal};
 use serde_json::json;
 
@@ -11,14 +14,14 @@ use serde_json::json;
 const EARLY_LOOK: &str = "this is the early look at the words; the engine's socket judges every call that the \
                           docker command makes, with its values, when it runs";
 
-impl Session {
+impl Speaker<'_> {
     pub(super) async fn explain(&mut self, request: Request, words: &[String]) -> Result<Answer, Gone> {
         let (data, line) = match words {
             [json, dashes, line @ ..] if json == "--json" && dashes == "--" => (true, line),
             [dashes, line @ ..] if dashes == "--" => (false, line),
             _ => return self.refuse_usage(request, "explain").await,
         };
-        let (text, _) = explain(&self.known.policy, &self.asker.worker, line, data);
+        let (text, _) = explain(&self.asking.known.policy, &self.asking.asker.worker, line, data);
         self.show(request, &text).await
     }
 }
@@ -37,8 +40,9 @@ fn verdict(policy: &Policy, worker: &str, words: &[String]) -> Result<Option<Mea
         [line] => line.clone(),
         words => doorward_line::quote(words),
     };
-    let argv = read(line.as_bytes())?;
-    if argv.is_empty() { Ok(None) } else { judge(policy, worker, &argv).map(Some) }
+    let Some(list) = read(line.as_bytes())? else { return Ok(None) };
+    let plan = judge_list(policy, worker, &list)?;
+    Ok(plan.commands().next().map(|command| command.meaning.clone()))
 }
 
 fn as_text(verdict: &Result<Option<Meaning>, Refusal>) -> String {
@@ -79,5 +83,6 @@ fn note(meaning: &Meaning) -> Option<String> {
         Meaning::Dial { .. } => Some("the session becomes a pipe to your own docker.sock".into()),
         Meaning::Docker { .. } => Some(EARLY_LOOK.into()),
         Meaning::Command { usage, .. } => Some(usage.clone()),
+        Meaning::Filter { filter, .. } => Some(filter.about.to_owned()),
     }
 }

@@ -5,13 +5,17 @@ mod explain;
 pub use explain::explain;
 mod help;
 mod runs;
+mod voice;
 mod whoami;
 
 pub(crate) use runs::lines as list_runs;
+pub(crate) use voice::Voice;
 
+use crate::asking::Asking;
 use crate::conversation::Gone;
 use crate::record::Request;
-use crate::session::{Answer, Session};
+use crate::refuse;
+use crate::session::Answer;
 use crate::store::Scope;
 use doorward_policy::{Reason, Refusal};
 
@@ -24,6 +28,8 @@ pub(crate) struct Word {
     pub(crate) usage: &'static [&'static str],
     /// For people.
     pub(crate) about: &'static str,
+    /// Whether it stands alone on its line.
+    pub(crate) alone: bool,
     does: Does,
 }
 
@@ -44,36 +50,42 @@ pub(crate) const WORDS: &[Word] = &[
         name: "help",
         usage: &["help [WORDS]"],
         about: "What you may do; with words, only what begins with them.",
+        alone: false,
         does: Does::Help,
     },
     Word {
         name: "whoami",
         usage: &["whoami"],
         about: "Which worker you are, with which roles and limits.",
+        alone: false,
         does: Does::Whoami,
     },
     Word {
         name: "explain",
         usage: &["explain [--json] -- LINE"],
         about: "Whether a line would be allowed, and why. Nothing is run.",
+        alone: false,
         does: Does::Explain,
     },
     Word {
         name: "runs",
         usage: &["runs [COUNT]", "runs show ID"],
         about: "Your lines, newest first; and the saved output of one.",
+        alone: false,
         does: Does::Runs,
     },
     Word {
         name: "submit",
         usage: &["submit -- LINE"],
         about: "A run that outlives the connection (comes with a later version).",
+        alone: true,
         does: Does::Later,
     },
     Word {
         name: "bench",
         usage: &["bench ollama --model M"],
         about: "The Ollama benchmark (comes with a later version).",
+        alone: false,
         does: Does::Later,
     },
 ];
@@ -88,9 +100,30 @@ pub(crate) fn named(name: &str) -> Option<&'static Word> {
     WORDS.iter().find(|word| word.name == name)
 }
 
-impl Session {
-    /// Answers a line that begins with a built-in word.
-    pub(crate) async fn answer_word(
+impl Word {
+    /// Whether this version has it.
+    pub(crate) fn judge(&self) -> Result<(), Refusal> {
+        match self.does {
+            Does::Later => {
+                let message = format!("'{}' comes with a later version", self.name);
+                Err(Refusal::new(Reason::NotYet, message).nearest("help"))
+            }
+            Does::Help | Does::Whoami | Does::Explain | Does::Runs => Ok(()),
+        }
+    }
+}
+
+/// Answers built-in words: who asks, and where the answer goes.
+pub(crate) struct Speaker<'a> {
+    pub(crate) asking: &'a Asking,
+    pub(crate) outlet: Voice<'a>,
+    /// Whether there is no run that the answer is part of.
+    pub(crate) is_alone: bool,
+}
+
+impl Speaker<'_> {
+    /// Answers a command that begins with a built-in word.
+    pub(crate) async fn answer(
         &mut self,
         word: &'static Word,
         request: Request,
@@ -102,21 +135,33 @@ impl Session {
             Does::Whoami => self.whoami(request, rest).await,
             Does::Explain => self.explain(request, rest).await,
             Does::Runs => {
-                let scope = Scope::Worker(self.asker.worker.clone());
+                let scope = Scope::Worker(self.asking.asker.worker.clone());
                 self.runs(request, scope, rest).await
             }
-            Does::Later => {
-                let message = format!("'{}' comes with a later version", word.name);
-                self.refuse(request, Refusal::new(Reason::NotYet, message).nearest("help")).await
-            }
+            Does::Later => match word.judge() {
+                Ok(()) => Ok(Answer::Exit(0)),
+                Err(refusal) => self.refuse(request, refusal).await,
+            },
         }
+    }
+
+    /// Records a refusal and tells it.
+    pub(crate) async fn refuse(&mut self, request: Request, refusal: Refusal) -> Result<Answer, Gone> {
+        let told = self.asking.refused(&request, refusal, self.is_alone).await;
+        self.tell_refusal(&told).await
+    }
+
+    /// Tells a refusal that is recorded, or cannot be.
+    pub(crate) async fn tell_refusal(&mut self, refusal: &Refusal) -> Result<Answer, Gone> {
+        self.outlet.stderr(&refuse::lines(refusal)).await?;
+        Ok(Answer::Exit(refuse::exit_code(refusal.reason)))
     }
 
     /// Shows text about the worker's own things. It is recorded as well; when that is impossible the text is
     /// shown all the same, since it changes nothing and helps to understand why nothing else works.
     pub(crate) async fn show(&mut self, request: Request, text: &str) -> Result<Answer, Gone> {
-        match self.record_allowed(&request, "built-in").await {
-            Ok(()) => self.record_outcome(&request, 0),
+        match self.asking.record_allowed(&request, "built-in").await {
+            Ok(()) => self.asking.record_outcome(&request, 0),
             Err(refusal) => {
                 let text = format!(
                     "doorward: only this is answered now ({}): {}\n",

@@ -1,14 +1,14 @@
 //! `runs` and `runs show ID`, for a worker about its own runs and for the operator about all.
 
+use super::Speaker;
 use super::usage_of;
 use crate::clock;
 use crate::conversation::Gone;
 use crate::record::Request;
 use crate::refuse::one_line;
-use crate::session::{Answer, Session};
-use crate::store::{Found, Row, SavedOutput, Scope, State, Stream};
+use crate::session::Answer;
+use crate::store::{Found, Row, SavedOutput, Scope, State};
 use doorward_policy::{Reason, Refusal};
-use doorward_wire::session::ToSession;
 use std::fmt::Write;
 
 /// Runs that a list shows unless more are asked for.
@@ -18,7 +18,7 @@ const MOST: u32 = 1000;
 /// Words after `runs` that come with a later version.
 const LATER: &[&str] = &["wait", "cancel", "export"];
 
-impl Session {
+impl Speaker<'_> {
     pub(crate) async fn runs(
         &mut self,
         request: Request,
@@ -44,36 +44,38 @@ impl Session {
     }
 
     async fn list(&mut self, request: Request, scope: Scope, count: u32) -> Result<Answer, Gone> {
-        let _place = match self.gateway.counts.showing(&self.asker.worker, &self.limits()) {
-            Ok(place) => place,
-            Err(refusal) => return self.refuse(request, refusal).await,
-        };
+        let _place =
+            match self.asking.gateway.counts.showing(&self.asking.asker.worker, &self.asking.limits()) {
+                Ok(place) => place,
+                Err(refusal) => return self.refuse(request, refusal).await,
+            };
         let all = matches!(scope, Scope::All);
-        match self.gateway.store.list(scope, count).await {
+        match self.asking.gateway.store.list(scope, count).await {
             Ok(rows) => self.show(request, &lines(&rows, all)).await,
             Err(_) => self.refuse(request, unreadable()).await,
         }
     }
 
     async fn show_run(&mut self, request: Request, scope: Scope, prefix: &str) -> Result<Answer, Gone> {
-        let row = match self.gateway.store.find(scope, prefix).await {
+        let row = match self.asking.gateway.store.find(scope, prefix).await {
             Ok(Found::One(row)) => row,
             Ok(found) => return self.refuse(request, not_one(prefix, &found)).await,
             Err(_) => return self.refuse(request, unreadable()).await,
         };
-        let _place = match self.gateway.counts.showing(&self.asker.worker, &self.limits()) {
-            Ok(place) => place,
-            Err(refusal) => return self.refuse(request, refusal).await,
-        };
+        let _place =
+            match self.asking.gateway.counts.showing(&self.asking.asker.worker, &self.asking.limits()) {
+                Ok(place) => place,
+                Err(refusal) => return self.refuse(request, refusal).await,
+            };
         // A saved output may hold what other processes wrote: it is not shown without a record.
-        if let Err(refusal) = self.record_allowed(&request, "built-in").await {
+        if let Err(refusal) = self.asking.record_allowed(&request, "built-in").await {
             return self.tell_refusal(&refusal).await;
         }
-        let shown = match self.gateway.store.output(&row) {
+        let shown = match self.asking.gateway.store.output(&row) {
             Ok(saved) => self.show_saved(&row, saved).await,
             Err(_) => self.outlet.stderr(&unread_note(&row)).await,
         };
-        self.record_outcome(&request, 0);
+        self.asking.record_outcome(&request, 0);
         shown.map(|()| Answer::Exit(0))
     }
 
@@ -94,8 +96,7 @@ impl Session {
             };
             match piece {
                 None => return Ok(()),
-                Some((Stream::Out, bytes)) => self.outlet.send(&ToSession::Stdout(bytes)).await?,
-                Some((Stream::Err, bytes)) => self.outlet.send(&ToSession::Stderr(bytes)).await?,
+                Some((stream, bytes)) => self.outlet.put(stream, bytes).await?,
             }
         }
     }

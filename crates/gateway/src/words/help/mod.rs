@@ -9,24 +9,25 @@ mod tests;
 mod topics;
 mod verbs;
 
+use super::Speaker;
 use super::{Does, WORDS, Word, named};
 use crate::conversation::Gone;
 use crate::record::Request;
-use crate::session::{Answer, Session};
+use crate::session::Answer;
 use doorward_policy::{FILTERS, Filter, Policy};
 use std::fmt::Write;
 use topics::TOPICS;
 
-impl Session {
+impl Speaker<'_> {
     /// The answer to an empty line.
     pub(crate) async fn greet(&mut self, mut request: Request) -> Result<Answer, Gone> {
         request.operation = serde_json::json!({ "op": "greeting" });
-        let text = greeting(&self.known.policy, &self.asker.worker);
+        let text = greeting(&self.asking.known.policy, &self.asking.asker.worker);
         self.show(request, &text).await
     }
 
     pub(super) async fn help(&mut self, request: Request, words: &[String]) -> Result<Answer, Gone> {
-        let text = help(&self.known.policy, &self.asker.worker, words);
+        let text = help(&self.asking.known.policy, &self.asking.asker.worker, words);
         self.show(request, &text).await
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::line;
+use crate::plan::judge_list;
 use doorward_policy::{Bundle, Source, Verb};
 
 /// A worker with every verb, each kind of rule, and values in every key of `run`.
@@ -103,12 +104,8 @@ fn every_example_that_is_shown_is_allowed() {
 }
 
 fn assert_allowed(policy: &Policy, line: &str) {
-    let argv = line::read(line.as_bytes()).expect(line);
-    if argv.first().is_some_and(|first| first == "docker") {
-        assert!(line::judge(policy, "w", &argv).is_ok(), "{line}");
-    } else {
-        assert!(policy.judge_stage("w", &argv).is_ok(), "{line}");
-    }
+    let list = line::read(line.as_bytes()).expect(line).expect(line);
+    assert!(judge_list(policy, "w", &list).is_ok(), "{line}");
 }
 
 #[test]
