@@ -76,7 +76,6 @@ impl RunningRuns {
 
     /// Ends a run of this worker, or of anybody's without a worker; whether there was one. Its end is awaited
     /// with [`RunningRuns::ended`].
-    #[allow(dead_code, reason = "the seam for `runs cancel`")]
     pub(crate) fn cancel(&self, run: &str, worker: Option<&str>) -> bool {
         let runs = self.runs.borrow();
         match runs.get(run).filter(|entry| worker.is_none_or(|worker| worker == entry.worker)) {
@@ -89,7 +88,6 @@ impl RunningRuns {
     }
 
     /// Comes back when the run has ended and its row says how; at once when it does not run.
-    #[allow(dead_code, reason = "the seam for `runs wait`")]
     pub(crate) async fn ended(&self, run: &str) {
         let ended = self.runs.borrow().get(run).map(|entry| entry.ended.subscribe());
         if let Some(mut ended) = ended {

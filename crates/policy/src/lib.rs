@@ -22,7 +22,7 @@ pub use characters::{is_clean, is_hidden};
 pub use error::PolicyError;
 pub use filters::{FILTERS, Filter, FilterOption, Operands, Takes, Value};
 pub use judge::{DockerWords, SEARCH_PATH, StageGrant};
-pub use load::include_paths;
+pub use load::{duration, include_paths};
 pub use model::*;
 pub use pattern::{Miss, Pattern, PatternError};
 pub use reason::Reason;

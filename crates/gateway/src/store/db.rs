@@ -146,6 +146,15 @@ impl Db {
         statement.query_map(params![worker, count], row)?.collect()
     }
 
+    /// In the order of arrival, each with its place, from after the place `after`.
+    pub(super) fn page(&self, scope: &Scope, after: i64, count: u32) -> Result<Vec<(i64, Row)>> {
+        let (filter, worker) = filter(scope);
+        let mut statement = self.connection.prepare_cached(&page_of(filter))?;
+        let rows =
+            statement.query_map(params![worker, after, count], |from| Ok((from.get(16)?, row(from)?)))?;
+        rows.collect()
+    }
+
     /// By a prefix of the id, in upper case.
     pub(super) fn find(&self, scope: &Scope, prefix: &str) -> Result<Found> {
         let (filter, worker) = filter(scope);
@@ -164,6 +173,10 @@ impl Db {
 
 fn list_of(filter: &str) -> String {
     format!("SELECT {BRIEF} FROM runs WHERE {filter} ORDER BY rowid DESC LIMIT ?2")
+}
+
+fn page_of(filter: &str) -> String {
+    format!("SELECT {COLUMNS}, rowid FROM runs WHERE {filter} AND rowid > ?2 ORDER BY rowid LIMIT ?3")
 }
 
 /// Every character of an id sorts before '~'. The plus keeps the index of workers out of it.
@@ -371,6 +384,8 @@ mod tests {
         let cases = [
             (list_of("worker = 'w'"), "USING INDEX runs_of_worker (worker=?)"),
             (list_of("'' = ''"), "SCAN runs"), // from the end, and no further than the limit
+            (page_of("worker = 'w'"), "USING INDEX runs_of_worker (worker=? AND rowid>?)"),
+            (page_of("'' = ''"), "USING INTEGER PRIMARY KEY (rowid>?)"),
             (find_in("worker = 'w'"), "USING INDEX sqlite_autoindex_runs_1 (id>? AND id<?)"),
             (OLDEST.into(), "USING INDEX runs_by_start (started<?)"),
             (STORED.into(), "USING COVERING INDEX runs_by_start"),

@@ -227,6 +227,21 @@ impl Store {
         self.ask(|answer| Ask::Find { scope, prefix, answer }).await?
     }
 
+    /// At most `count` runs in the order of arrival, each with its place, from after the place `after`.
+    pub(crate) async fn page(
+        &self,
+        scope: Scope,
+        after: i64,
+        count: u32,
+    ) -> Result<Vec<(i64, Row)>, Unsaved> {
+        self.ask(|answer| Ask::Page { scope, after, count, answer }).await?
+    }
+
+    /// Brings to its file what there is of the output of a run that has not ended.
+    pub(crate) async fn flush(&self, id: &str) -> Result<(), Unsaved> {
+        self.ask(|answer| Ask::FlushNow { id: id.to_owned(), answer }).await?
+    }
+
     /// The saved output of a run that [`Store::find`] gave. Blocks on the disk.
     pub(crate) fn output(&self, run: &Row) -> std::io::Result<SavedOutput> {
         SavedOutput::open(&output::path_of(&self.outputs, &run.id))

@@ -7,8 +7,9 @@ use super::redact::LineRedactor;
 use doorward_policy::Runs;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Fast and small enough; text shrinks about fivefold at it.
 const LEVEL: i32 = 1;
@@ -135,17 +136,45 @@ fn create(path: &Path) -> io::Result<File> {
 
 /// Reads a saved output back.
 pub(crate) struct SavedOutput {
-    decoder: Option<zstd::Decoder<'static, io::BufReader<File>>>,
+    file: Option<Arc<File>>,
+    decoder: Option<zstd::Decoder<'static, io::BufReader<FromBegin>>>,
+}
+
+/// A file that several read at one time, each from the begin.
+struct FromBegin {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for FromBegin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at = self.at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        Ok(count)
+    }
 }
 
 impl SavedOutput {
     /// A run without output has no file; that reads as empty.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         match File::open(path) {
-            Ok(file) => Ok(SavedOutput { decoder: Some(zstd::Decoder::new(file)?) }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(SavedOutput { decoder: None }),
+            Ok(file) => SavedOutput::of(Arc::new(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(SavedOutput { file: None, decoder: None })
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// The same from its begin, to be read beside it or after it, also when its file was deleted meanwhile.
+    pub(crate) fn twin(&self) -> io::Result<Self> {
+        let Some(file) = &self.file else { return Ok(SavedOutput { file: None, decoder: None }) };
+        SavedOutput::of(Arc::clone(file))
+    }
+
+    fn of(file: Arc<File>) -> io::Result<Self> {
+        let decoder = zstd::Decoder::new(FromBegin { file: Arc::clone(&file), at: 0 })?;
+        Ok(SavedOutput { file: Some(file), decoder: Some(decoder) })
     }
 
     /// The next piece; `None` at the end. A file that ends early, as that of a run that was cut off does,

@@ -32,6 +32,8 @@ pub(super) enum Ask {
     Abandon { id: String },
     List { scope: Scope, count: u32, answer: Answer<Vec<Row>> },
     Find { scope: Scope, prefix: String, answer: Answer<Found> },
+    Page { scope: Scope, after: i64, count: u32, answer: Answer<Vec<(i64, Row)>> },
+    FlushNow { id: String, answer: Answer<()> },
     Tidy,
 }
 
@@ -134,6 +136,13 @@ impl Thread {
             }
             Ask::Find { scope, prefix, answer } => {
                 let _ = answer.send(self.with_db(|db| db.find(&scope, &prefix)));
+            }
+            Ask::Page { scope, after, count, answer } => {
+                let _ = answer.send(self.with_db(|db| db.page(&scope, after, count)));
+            }
+            Ask::FlushNow { id, answer } => {
+                self.flush(&id);
+                let _ = answer.send(Ok(()));
             }
             Ask::Tidy => self.tidy.soon(),
         }

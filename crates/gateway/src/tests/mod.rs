@@ -1,6 +1,7 @@
 //! The gateway as a whole, over its real sockets, with a stand-in for the broker.
 
 mod ends;
+mod exports;
 mod fake_broker;
 mod floods;
 mod house;
@@ -9,3 +10,4 @@ mod lists;
 mod retention;
 mod runs;
 mod strangers;
+mod waiting;

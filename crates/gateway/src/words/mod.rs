@@ -69,8 +69,14 @@ pub(crate) const WORDS: &[Word] = &[
     },
     Word {
         name: "runs",
-        usage: &["runs [COUNT]", "runs show ID"],
-        about: "Your lines, newest first; and the saved output of one.",
+        usage: &[
+            "runs [COUNT]",
+            "runs show ID",
+            "runs wait ID [--timeout 120s]",
+            "runs cancel ID",
+            "runs export [ID…] [--format json|csv|tar]",
+        ],
+        about: "Your lines, newest first; the saved output of one; its end; all of them as data.",
         alone: false,
         does: Does::Runs,
     },

@@ -203,23 +203,30 @@ pub(super) fn size(value: &DeValue<'_>) -> Option<u64> {
     quantity(value, UNITS)
 }
 
+const TIMES: &[(&str, u64)] = &[("s", 1), ("m", 60), ("h", 3600), ("d", 86400)];
+
 /// Seconds, above zero.
 pub(super) fn seconds(value: &DeValue<'_>) -> Option<u64> {
-    const UNITS: &[(&str, u64)] = &[("s", 1), ("m", 60), ("h", 3600), ("d", 86400)];
-    quantity(value, UNITS)
+    quantity(value, TIMES)
+}
+
+/// A duration as text, written as in a policy (`"90s"`, `"10m"`, `"24h"`, `"7d"`), in seconds above zero.
+pub fn duration(text: &str) -> Option<u64> {
+    counted(text, TIMES).filter(|amount| *amount > 0)
 }
 
 /// A whole number with one of the units, or a bare whole number; the engine counts in `i64`, so no more.
 fn quantity(value: &DeValue<'_>, units: &[(&str, u64)]) -> Option<u64> {
     let amount = match value {
-        DeValue::String(text) => {
-            let (number, factor) = units
-                .iter()
-                .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim_end(), *factor)))?;
-            let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-            digits.then(|| number.parse::<u64>().ok()).flatten()?.checked_mul(factor)?
-        }
+        DeValue::String(text) => counted(text, units)?,
         other => u64::try_from(whole(other)?).ok()?,
     };
     (amount > 0 && i64::try_from(amount).is_ok()).then_some(amount)
+}
+
+fn counted(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let (number, factor) =
+        units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim_end(), *factor)))?;
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| number.parse::<u64>().ok()).flatten()?.checked_mul(factor)
 }

@@ -14,6 +14,8 @@ mod run;
 mod shape;
 mod worker;
 
+pub use file::duration;
+
 use crate::{Bundle, Location, Notice, Policy, PolicyError, Runs, Source};
 use file::{Entry, File};
 use std::collections::BTreeMap;
