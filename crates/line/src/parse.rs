@@ -8,7 +8,7 @@ use crate::constructs::{
 use crate::line::{MAX_STAGES, MAX_WORD, bad_encoding, too_large};
 use crate::list::{Connector, List, Pipeline, Simple, Stage, StageErr, StageOut};
 use crate::scan::{Token, Word};
-use crate::sudo;
+use crate::{sudo, transfer};
 use doorward_policy::{Reason, Refusal, is_hidden};
 use std::iter::Peekable;
 use std::vec::IntoIter;
@@ -186,8 +186,11 @@ impl Command {
         {
             return Err(construct.refuse(&word.text, word.at));
         }
-        let words = self.words.into_iter().map(|word| word.text).collect();
-        Ok(Stage { command: Simple { words, sudo }, out: self.out, err: self.err })
+        let command = Simple { words: self.words.into_iter().map(|word| word.text).collect(), sudo };
+        if let Some(transfer) = transfer::of_words(command.argv()) {
+            return Err(transfer.refuse());
+        }
+        Ok(Stage { command, out: self.out, err: self.err })
     }
 }
 

@@ -44,15 +44,16 @@ impl Transfer {
     }
 }
 
-/// The client whose server side `line` starts, by its first words; they need no quoting.
+/// The client whose server side `line` starts, by its first words as they stand.
 pub(crate) fn of_line(line: &str) -> Option<&'static Transfer> {
     let words: Vec<&str> = line.split([' ', '\t', '\n']).filter(|word| !word.is_empty()).take(16).collect();
     of_words(words.strip_prefix(&["sudo"]).unwrap_or(&words))
 }
 
-fn of_words(words: &[&str]) -> Option<&'static Transfer> {
+/// The client whose server side the command of these words is.
+pub(crate) fn of_words<S: AsRef<str>>(words: &[S]) -> Option<&'static Transfer> {
     let (first, rest) = words.split_first()?;
-    let program = first.rsplit('/').next().unwrap_or_default();
+    let program = first.as_ref().rsplit('/').next().unwrap_or_default();
     TRANSFERS.iter().find(|transfer| {
         let Some((name, marks)) = transfer.words.split_first() else { return false };
         *name == program && marks.iter().all(|mark| has_mark(rest, mark))
@@ -60,7 +61,7 @@ fn of_words(words: &[&str]) -> Option<&'static Transfer> {
 }
 
 /// Whether `mark` is the first of the words or one of the options that they begin with.
-fn has_mark(words: &[&str], mark: &str) -> bool {
-    words.first() == Some(&mark)
-        || words.iter().take_while(|word| word.starts_with('-')).any(|word| *word == mark)
+fn has_mark<S: AsRef<str>>(words: &[S], mark: &str) -> bool {
+    let mut words = words.iter().map(AsRef::as_ref).peekable();
+    words.peek() == Some(&mark) || words.take_while(|word| word.starts_with('-')).any(|word| word == mark)
 }

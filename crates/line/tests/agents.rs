@@ -7,10 +7,13 @@
     reason = "a test that fails may panic"
 )]
 
+mod support;
+
 use doorward_line::{Agent, MAX_AGENT, Shell, agent, read};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::sync::LazyLock;
+use support::properties;
 
 /// What a real Hermes sent, and what it is; the file says where it comes from.
 static HERMES: LazyLock<Value> =
@@ -172,6 +175,11 @@ proptest! {
     #[test]
     fn any_bytes_are_looked_at(bytes in proptest::collection::vec(any::<u8>(), 0..200), shell in any::<bool>()) {
         let begun = if shell { &b"bash -c '"[..] } else { b"mkdir -p " };
-        let _ = agent(&[begun, &bytes].concat(), HOME);
+        properties::of_agent(&[begun, &bytes].concat());
+    }
+
+    #[test]
+    fn any_command_comes_out_of_a_wrapper_as_it_was_put_in(command in prop_oneof![".{0,60}", "['\"\\\\&{} a\n]{0,30}"]) {
+        properties::of_wrapped(&command);
     }
 }

@@ -7,9 +7,12 @@
     reason = "a test that fails may panic"
 )]
 
+mod support;
+
 use doorward_line::{Line, MAX_LINE, MAX_WORD, Simple, quote, read};
 use doorward_policy::{Reason, Refusal};
 use proptest::prelude::*;
+use support::properties;
 
 fn simple(line: &str) -> Simple {
     match read(line.as_bytes()) {
@@ -243,16 +246,12 @@ proptest! {
 
     #[test]
     fn any_bytes_give_a_line_or_a_refusal(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        if let Ok(Line::List(list)) = read(&bytes) {
-            prop_assert!(list.stages().all(|stage| !stage.command.argv().is_empty()));
-        }
+        properties::of_line(&bytes);
     }
 
     #[test]
-    fn any_text_gives_a_line_or_a_refusal(text in ".{0,200}") {
-        if let Err(refusal) = read(text.as_bytes()) {
-            prop_assert!(!refusal.to_string().chars().any(char::is_control), "{}", refusal);
-        }
+    fn any_text_gives_a_line_or_a_refusal(text in prop_oneof![".{0,200}", pieces()]) {
+        properties::of_line(text.as_bytes());
     }
 
     #[test]
