@@ -14,10 +14,12 @@
 mod crowd;
 mod engine_api;
 mod failures;
+mod filters;
 mod host;
 mod host_commands;
 mod house;
 mod login_shell;
+mod pipelines;
 mod said;
 mod seed;
 mod transfers;
