@@ -2,7 +2,7 @@
 
 use crate::chain::{self, ChainFault, Links};
 use crate::program::own_trust;
-use doorward_policy::{Bundle, PolicyError, Source, include_paths};
+use doorward_policy::{Bundle, Policy, PolicyError, Source, include_paths};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::io::Read;
 use std::os::fd::AsRawFd;
@@ -32,7 +32,7 @@ pub enum PolicyFileError {
         /// What is wrong.
         why: &'static str,
     },
-    /// The main file's `include` cannot be read.
+    /// The main file's `include`, or a file that it names, cannot be read.
     Include(Box<PolicyError>, String),
 }
 
@@ -66,7 +66,7 @@ pub fn read(path: &Path) -> Result<Bundle, PolicyFileError> {
     let mut bytes = main.text.len();
     let mut files = vec![main];
     for include in includes {
-        let file = source(Path::new(&include))?;
+        let file = source(Path::new(&include)).map_err(|error| included(&files, &include, error))?;
         bytes = bytes.saturating_add(file.text.len());
         if bytes > LONGEST_ALL {
             return Err(PolicyFileError::Content {
@@ -77,6 +77,22 @@ pub fn read(path: &Path) -> Result<Bundle, PolicyFileError> {
         files.push(file);
     }
     Ok(Bundle { files })
+}
+
+/// The same error with the line that names the file.
+fn included(files: &[Source], include: &str, error: PolicyFileError) -> PolicyFileError {
+    let main = files.iter().take(1).cloned().collect();
+    // The main file alone is told that this one is missing, and where it is named.
+    let told = Policy::load(&Bundle { files: main }).err().unwrap_or_default();
+    let named = format!("`{include}`");
+    let (Some(mut told), Some(main)) =
+        (told.into_iter().find(|told| told.message.contains(&named)), files.first())
+    else {
+        return error;
+    };
+    told.message = error.to_string();
+    let rendered = told.render(&main.text);
+    PolicyFileError::Include(Box::new(told), rendered)
 }
 
 fn source(path: &Path) -> Result<Source, PolicyFileError> {
@@ -118,6 +134,17 @@ mod tests {
         assert!(error.contains("can be written by others") && error.contains("chmod go-w"), "{error}");
         mode(&path, 0o644);
         assert_eq!(read(&path).unwrap().files.len(), 1);
+    }
+
+    #[test]
+    fn an_include_that_is_not_there_is_told_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("policy.toml");
+        std::fs::write(&path, "version = 1\ninclude = [\n  \"/no/such/roles.toml\",\n]\n").unwrap();
+        mode(&path, 0o600);
+        let error = read(&path).unwrap_err().to_string();
+        let place = format!("{}:3:3", path.display());
+        assert!(error.contains(&place) && error.contains("/no/such/roles.toml"), "{error}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The accounts of the two peers.
@@ -106,6 +107,8 @@ pub(crate) struct Broker {
     pub(crate) host: HostReport,
     /// What the proxy told of the engine and of itself.
     told: Mutex<HostReport>,
+    /// Greeted connections of the proxy.
+    pub(crate) proxies: AtomicUsize,
     pub(crate) floods: Floods,
     pub(crate) operators: Vec<u32>,
     pub(crate) audit: Writer,
@@ -191,6 +194,7 @@ pub(crate) fn open(config: Config) -> Result<Broker, BrokerError> {
         listeners,
         host: report,
         told: Mutex::default(),
+        proxies: AtomicUsize::new(0),
         floods: Floods::default(),
         operators,
         audit,
@@ -221,11 +225,14 @@ impl Broker {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }
 
-    /// Own findings and the proxy's; where both name a thing, the broker's own stands.
+    /// Own findings and the proxy's, and whether that is there; where both name a thing, the broker's own
+    /// stands.
     pub(crate) fn known_of_host(&self) -> HostReport {
         let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
         all.facts.extend(self.host.facts.clone());
         all.weaker.extend(self.host.weaker.clone());
+        let proxy = if self.proxies.load(Ordering::Relaxed) > 0 { "connected" } else { "gone" };
+        all.facts.insert("proxy".to_owned(), proxy.to_owned());
         all
     }
 

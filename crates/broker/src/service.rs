@@ -74,8 +74,15 @@ pub(crate) fn serve(broker: &Arc<Broker>, socket: UnixStream) {
     });
     let peer =
         Arc::new(Peer { broker: broker.clone(), service, outbox, unread, line, open: Mutex::default() });
+    let proxies = (service == Service::Proxy).then_some(&broker.proxies);
+    if let Some(proxies) = proxies {
+        proxies.fetch_add(1, Ordering::Relaxed);
+    }
     peer.listen(&mut receiver);
     peer.part();
+    if let Some(proxies) = proxies {
+        proxies.fetch_sub(1, Ordering::Relaxed);
+    }
     drop(peer);
     let _ = socket.shutdown(std::net::Shutdown::Both);
     // It ends when the last running command of this connection has ended.

@@ -22,11 +22,7 @@ pub(crate) fn run(path: &Path, json: bool) -> u8 {
         }
         Err(errors) => {
             eprint!("{}", render(&bundle, &errors));
-            eprintln!(
-                "doorward: {} error{} in the policy",
-                errors.len(),
-                if errors.len() == 1 { "" } else { "s" }
-            );
+            eprintln!("doorward: {} in the policy", counted(errors.len(), "error"));
             BROKEN
         }
     }
@@ -59,12 +55,18 @@ fn accept(policy: &Policy, json: bool) -> u8 {
     }
     let rules: usize = policy.roles.values().map(|role| role.commands.len()).sum();
     println!(
-        "ok: {} workers, {} roles, {rules} command rules; hash {}",
-        policy.workers.len(),
-        policy.roles.len(),
+        "ok: {}, {}, {}; hash {}",
+        counted(policy.workers.len(), "worker"),
+        counted(policy.roles.len(), "role"),
+        counted(rules, "command rule"),
         policy.hash.0.get(..12).unwrap_or_default()
     );
     0
+}
+
+/// `1 worker`, `2 workers`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Rules whose program this host lacks, as (rule, program).
@@ -120,6 +122,11 @@ fn print_json(value: &serde_json::Value) {
 mod tests {
     use super::*;
     use doorward_policy::{Bundle, Source};
+
+    #[test]
+    fn one_is_not_several() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "worker")), ["0 workers", "1 worker", "2 workers"]);
+    }
 
     #[test]
     fn accounts_and_groups_that_are_not_here_are_named() {

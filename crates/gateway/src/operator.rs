@@ -21,6 +21,8 @@ const LAST: u32 = 10;
 struct Status {
     /// `connected` or `gone`.
     broker: &'static str,
+    /// The same; `unknown` when the broker is gone.
+    proxy: String,
     protocol: u32,
     /// Seconds that the gateway has been up.
     up_seconds: u64,
@@ -72,11 +74,13 @@ impl Session {
 
     async fn status(&self) -> Status {
         let now = self.asking.gateway.link.host().await.ok();
-        let (HostReport { facts, weaker }, audit_seq) = match now {
+        let (HostReport { mut facts, weaker }, audit_seq) = match now {
             Some((host, seq)) => (host, Some(seq)),
             None => (self.asking.known.host.clone(), None),
         };
+        let proxy = facts.remove("proxy").unwrap_or_else(|| "unknown".into());
         Status {
+            proxy,
             broker: if audit_seq.is_some() { "connected" } else { "gone" },
             protocol: PROTOCOL,
             up_seconds: self.asking.gateway.since.elapsed().as_secs(),
@@ -109,8 +113,8 @@ impl Session {
 
 fn as_text(status: &Status) -> String {
     let mut text = format!(
-        "gateway   up {} s, protocol {}\nbroker    {}\npolicy    {}\nengine    {}\n",
-        status.up_seconds, status.protocol, status.broker, status.policy, status.engine_socket
+        "gateway   up {} s, protocol {}\nbroker    {}\nproxy     {}\npolicy    {}\nengine    {}\n",
+        status.up_seconds, status.protocol, status.broker, status.proxy, status.policy, status.engine_socket
     );
     if let Some(seq) = status.audit_seq {
         let _ = writeln!(text, "audit     last record {seq}");

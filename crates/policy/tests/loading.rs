@@ -165,3 +165,19 @@ fn the_page_example_loads() {
     let policy = Policy::load(&Bundle { files }).unwrap_or_else(|errors| panic!("{errors:#?}"));
     assert!(policy.notices.is_empty(), "{:#?}", policy.notices);
 }
+
+#[test]
+fn a_file_of_roles_that_is_loaded_alone_is_told_where_it_belongs() {
+    let errors = load("[role.r]\nabout = \"Looks.\"\n").map(|_| ()).unwrap_err();
+    let help = errors[0].help.as_deref().unwrap_or_default();
+    assert!(errors[0].message.contains("no `version`") && help.contains("`include`"), "{errors:?}");
+    let errors = load("[worker.w]\nuser = \"w\"\nroles = []\n").map(|_| ()).unwrap_err();
+    assert!(
+        errors.iter().any(|error| error.help.as_deref().unwrap_or_default().contains("version = ")),
+        "{errors:?}"
+    );
+    assert!(
+        !errors.iter().any(|error| error.help.as_deref().unwrap_or_default().contains("`include`")),
+        "{errors:?}"
+    );
+}

@@ -434,6 +434,33 @@ fn refusals_of_the_proxy_do_not_use_up_its_open_requests() {
 }
 
 #[test]
+fn the_host_is_told_with_whether_the_proxy_is_there() {
+    if !root() {
+        return;
+    }
+    let house = house_for((0, 0), (0, 0));
+    let mut peer = house.connect(Service::Gateway);
+    let _sockets = peer.next_with_fds();
+    let mut proxy = || {
+        peer.send(&ToBroker::Host { request: RequestId::new() }, &[]);
+        let FromBroker::Host { host, .. } = peer.next() else { panic!("the host is asked for") };
+        host.facts["proxy"].clone()
+    };
+    let mut becomes = |wanted: &str| {
+        (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            proxy() == wanted
+        })
+    };
+    assert!(becomes("gone"));
+    let mut other = house.connect(Service::Proxy);
+    let sockets = other.next_with_fds();
+    assert!(becomes("connected"));
+    drop((other, sockets));
+    assert!(becomes("gone"));
+}
+
+#[test]
 fn the_socket_of_a_service_that_is_gone_refuses_at_once() {
     let house = house();
     let gateway_sock = house.dir.path().join("run/gateway.sock");

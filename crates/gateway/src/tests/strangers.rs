@@ -144,9 +144,15 @@ fn the_operator_sees_the_state_of_the_house_as_text_and_as_data() {
     let house = House::new();
     house.say("sh -c 'echo seen'");
     let text = house.ask(Operator::Status { json: false }).out();
-    for part in
-        ["broker    connected", "last record 7", "no_sandbox", "kernel", "commands as uid 60706", "echo seen"]
-    {
+    for part in [
+        "broker    connected",
+        "proxy     unknown",
+        "last record 7",
+        "no_sandbox",
+        "kernel",
+        "commands as uid 60706",
+        "echo seen",
+    ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let data: serde_json::Value =

@@ -35,12 +35,18 @@ fn table(entry: Entry<'_>, path: &str, shown: &str, main: bool, findings: &mut F
         let missing = key.default.is_none() && !entry.has(name) && (main || !path.is_empty());
         if missing {
             let what = if shown.is_empty() { "the file".to_owned() } else { format!("`{shown}`") };
-            findings
-                .error(entry.file, entry.at, format!("{what} has no `{name}`"))
-                .help(format!("add `{name} = …`: {}", key.about));
+            let help = match path.is_empty() && entry.has("role") && !entry.has("worker") {
+                true => ROLE_FILE.to_owned(),
+                false => format!("add `{name} = …`: {}", key.about),
+            };
+            findings.error(entry.file, entry.at, format!("{what} has no `{name}`")).help(help);
         }
     }
 }
+
+/// What is said of a main file that looks like one of those that are included.
+const ROLE_FILE: &str = "a file of roles is not a policy by itself: name it in the `include` of one, and check that; \
+                         a policy begins with `version = 1`";
 
 fn not_here(key: &Key) -> Option<&'static str> {
     match key.force {
