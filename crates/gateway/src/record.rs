@@ -3,7 +3,7 @@
 use crate::asking::Asking;
 use crate::clock;
 use crate::known::Known;
-use crate::plan::Command;
+use crate::plan::{Command, Plan};
 use crate::refuse;
 use crate::store::NewRun;
 use base64::Engine;
@@ -27,6 +27,7 @@ pub(crate) struct Request {
     /// As typed: bounded, redacted.
     line: Vec<u8>,
     clean: bool,
+    job: bool,
     started: i64,
     since: Instant,
 }
@@ -42,6 +43,7 @@ impl Request {
             operation: json!({ "op": "line" }),
             clean: redacted == text,
             line: if redacted == text { bounded.to_vec() } else { redacted.into_owned().into_bytes() },
+            job: false,
             started: clock::now(),
             since: Instant::now(),
         }
@@ -54,6 +56,20 @@ impl Request {
         request.operation = command.meaning.operation();
         if let (Some(run), Some(operation)) = (run, request.operation.as_object_mut()) {
             operation.insert("run".into(), json!(run.0));
+        }
+        request
+    }
+
+    /// A line that goes on without the session that submitted it.
+    pub(crate) fn job(known: &Known, line: &str, plan: &Plan) -> Self {
+        let mut request = Request::new(known, line.as_bytes());
+        request.job = true;
+        match plan.single() {
+            Some(command) => {
+                request.argv = Some(command.stage.argv.clone());
+                request.operation = command.meaning.operation();
+            }
+            None => request.operation = json!({ "op": "list" }),
         }
         request
     }
@@ -71,7 +87,7 @@ impl Request {
             line: String::from_utf8_lossy(&self.line).into_owned(),
             argv,
             started: self.started,
-            job: false,
+            job: self.job,
         }
     }
 

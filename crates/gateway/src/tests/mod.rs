@@ -5,6 +5,7 @@ mod exports;
 mod fake_broker;
 mod floods;
 mod house;
+mod jobs;
 mod lines;
 mod lists;
 mod retention;

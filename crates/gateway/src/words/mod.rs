@@ -5,6 +5,7 @@ mod explain;
 pub use explain::explain;
 mod help;
 mod runs;
+mod submit;
 mod voice;
 mod whoami;
 
@@ -40,6 +41,7 @@ enum Does {
     Whoami,
     Explain,
     Runs,
+    Submit,
     /// Comes with a later version.
     Later,
 }
@@ -80,13 +82,7 @@ pub(crate) const WORDS: &[Word] = &[
         alone: false,
         does: Does::Runs,
     },
-    Word {
-        name: "submit",
-        usage: &["submit -- LINE"],
-        about: "A run that outlives the connection (comes with a later version).",
-        alone: true,
-        does: Does::Later,
-    },
+    submit::WORD,
     Word {
         name: "bench",
         usage: &["bench ollama --model M"],
@@ -114,7 +110,7 @@ impl Word {
                 let message = format!("'{}' comes with a later version", self.name);
                 Err(Refusal::new(Reason::NotYet, message).nearest("help"))
             }
-            Does::Help | Does::Whoami | Does::Explain | Does::Runs => Ok(()),
+            Does::Help | Does::Whoami | Does::Explain | Does::Runs | Does::Submit => Ok(()),
         }
     }
 }
@@ -144,6 +140,7 @@ impl Speaker<'_> {
                 let scope = Scope::Worker(self.asking.asker.worker.clone());
                 self.runs(request, scope, rest).await
             }
+            Does::Submit => self.submit(request, rest).await,
             Does::Later => match word.judge() {
                 Ok(()) => Ok(Answer::Exit(0)),
                 Err(refusal) => self.refuse(request, refusal).await,
