@@ -213,6 +213,13 @@ pub(super) fn hello() -> Vec<u8> {
     FromSession::Hello(hello).encode()
 }
 
+/// Most memory that this process has had, in KiB.
+pub(super) fn most_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
 /// Reads the frame that brings exactly these bytes on stdout.
 pub(super) fn expect_stdout(stream: &mut UnixStream, bytes: &[u8]) {
     let expected = ToSession::Stdout(bytes.to_vec()).encode();
@@ -223,6 +230,11 @@ pub(super) fn expect_stdout(stream: &mut UnixStream, bytes: &[u8]) {
 
 /// Everything up to the end of the conversation.
 pub(super) fn listen(stream: &mut UnixStream) -> Answered {
+    listen_fed(stream, |_| panic!("stdin was asked for"))
+}
+
+/// The same for a session whose stdin is asked for: `feed` gets the stream to write frames to.
+pub(super) fn listen_fed(stream: &mut UnixStream, feed: impl Fn(UnixStream)) -> Answered {
     let (mut answered, mut bytes, mut buffer) = (Answered::default(), Vec::new(), vec![0; 64 * 1024]);
     loop {
         while let Some(message) = ToSession::decode(&mut bytes).unwrap() {
@@ -233,7 +245,7 @@ pub(super) fn listen(stream: &mut UnixStream) -> Answered {
                     answered.dial = Some(path);
                     return answered;
                 }
-                ToSession::Feed => panic!("stdin was asked for"),
+                ToSession::Feed => feed(stream.try_clone().unwrap()),
                 ToSession::Exit(code) => {
                     answered.exit = Some(code);
                     return answered;

@@ -3,12 +3,12 @@
 use super::house::{House, POLICY, expect_stdout, listen};
 use doorward_wire::broker::{End, StageErr, StageOut, ToBroker};
 
-fn runs(house: &House) -> Vec<ToBroker> {
+pub(super) fn runs(house: &House) -> Vec<ToBroker> {
     house.broker.heard().into_iter().filter(|message| matches!(message, ToBroker::Run { .. })).collect()
 }
 
 /// The stages of the newest run, from the database: line, exit, how.
-fn stages(house: &House) -> Vec<(String, Option<u8>, String)> {
+pub(super) fn stages(house: &House) -> Vec<(String, Option<u8>, String)> {
     let database = rusqlite::Connection::open(house.state_dir().join("runs/runs.db")).unwrap();
     let text: Option<String> = database
         .query_row("SELECT stages FROM runs ORDER BY rowid DESC LIMIT 1", [], |row| row.get(0))

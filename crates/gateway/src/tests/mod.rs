@@ -10,5 +10,7 @@ mod lines;
 mod lists;
 mod retention;
 mod runs;
+mod stdin;
 mod strangers;
 mod waiting;
+mod words;
