@@ -5,6 +5,7 @@
 //! nothing is started or opened for a line but its two pipes and its output's file.
 #![forbid(unsafe_code)]
 
+mod agents;
 mod asking;
 mod clean;
 mod clock;

@@ -9,12 +9,15 @@ use crate::run::Run;
 use crate::running::{DISCONNECT, Stop};
 use crate::session::{Answer, Session};
 use crate::stdin::Stdin;
-use doorward_line::{Line, List};
-use doorward_policy::{Limits, Reason, Refusal};
+use doorward_line::{Line, List, agent};
+use doorward_policy::{Reason, Refusal};
 use serde_json::json;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
+
+/// How a line comes that no agent's backend has wrapped, for the record.
+pub(crate) const LINE: &str = "line";
 
 /// The commands of a line; none for a greeting.
 pub(crate) fn read(bytes: &[u8]) -> Result<Option<List>, Refusal> {
@@ -25,8 +28,16 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<List>, Refusal> {
 }
 
 impl Session {
-    /// Answers one line.
+    /// Answers what a worker sent: a line, or an agent's errand or wrapper around one.
     pub(crate) async fn line(&mut self, bytes: &[u8]) -> Result<Answer, Gone> {
+        match agent(bytes, &self.home()) {
+            Some(asked) => self.agent(asked, bytes).await,
+            None => self.plain_line(bytes).await,
+        }
+    }
+
+    /// Answers one line.
+    pub(crate) async fn plain_line(&mut self, bytes: &[u8]) -> Result<Answer, Gone> {
         let mut request = Request::new(&self.asking.known, bytes);
         let read = read(bytes);
         if let Err(refusal) = self.count(read.as_ref().ok().and_then(Option::as_ref)) {
@@ -49,6 +60,12 @@ impl Session {
         if let Some(command) = plan.single() {
             request.operation = command.meaning.operation();
             if let Meaning::Dial { rule } = &command.meaning {
+                if self.asking.asker.way != LINE {
+                    let refusal =
+                        Refusal::new(Reason::BadRequest, "a connection to the engine is no command")
+                            .nearest("DOCKER_HOST=ssh://USER@HOST for your own docker client");
+                    return self.refuse(request, refusal).await;
+                }
                 return self.dial(request, rule).await;
             }
         }
@@ -59,12 +76,17 @@ impl Session {
     }
 
     fn count(&self, list: Option<&List>) -> Result<(), Refusal> {
-        let limits: Limits = self.asking.limits();
-        let (counts, worker) = (&self.asking.gateway.counts, &self.asking.asker.worker);
-        match list.and_then(words).is_some_and(is_dial) {
-            true => counts.dial(worker, &limits, Instant::now()),
-            false => counts.line(worker, &limits, Instant::now()),
+        if !list.and_then(words).is_some_and(is_dial) {
+            return self.count_line();
         }
+        let (counts, worker) = (&self.asking.gateway.counts, &self.asking.asker.worker);
+        counts.dial(worker, &self.asking.limits(), Instant::now())
+    }
+
+    /// Counts what is asked against the lines of a minute.
+    pub(crate) fn count_line(&self) -> Result<(), Refusal> {
+        let (counts, worker) = (&self.asking.gateway.counts, &self.asking.asker.worker);
+        counts.line(worker, &self.asking.limits(), Instant::now())
     }
 
     /// Answers a line of built-in words, which is no run.

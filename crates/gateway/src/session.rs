@@ -4,6 +4,7 @@ use crate::asking::Asking;
 use crate::conversation::{Gone, Inlet, Outlet, Unread};
 use crate::delivery::Delivery;
 use crate::known::Known;
+use crate::line::LINE;
 use crate::record::Request;
 use crate::refuse;
 use crate::serve::Gateway;
@@ -53,7 +54,7 @@ pub(crate) async fn serve(gateway: Rc<Gateway>, known: Rc<Known>, stream: UnixSt
     let outlet = Outlet::new(write, gateway.timing.stalled);
     let worker = known.worker_of(uid).map(|worker| worker.name.clone()).unwrap_or_default();
     let session = RequestId::new().0;
-    let asker = Asker { worker, uid, session, way: "line".into(), key: None, source: None };
+    let asker = Asker { worker, uid, session, way: LINE.into(), key: None, source: None };
     let delivery = Rc::new(Delivery::new(Some(outlet)));
     let asking = Asking { gateway, known, asker };
     let mut session = Session { asking, inlet: Inlet::new(read), delivery };

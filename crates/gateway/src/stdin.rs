@@ -57,6 +57,22 @@ impl Stdin {
         }
     }
 
+    /// Reads what a session sends and throws it away, counting it in `count`; whether it came to its end
+    /// within `most` bytes.
+    pub(crate) async fn discard(inlet: &mut Inlet, most: u64, count: &Cell<u64>) -> bool {
+        while count.get() <= most {
+            match inlet.next_fed().await {
+                Some(FromSession::Stdin(bytes)) if bytes.is_empty() => return true,
+                Some(FromSession::Stdin(bytes)) => {
+                    let more = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                    count.set(count.get().saturating_add(more));
+                }
+                _ => return false,
+            }
+        }
+        false
+    }
+
     /// Whether the session is still there.
     async fn put(&self, bytes: &[u8], inlet: &Inlet) -> bool {
         let Some(mut writer) = self.writer.take() else { return true };

@@ -1,5 +1,6 @@
 //! The gateway as a whole, over its real sockets, with a stand-in for the broker.
 
+mod agents;
 mod ends;
 mod exports;
 mod fake_broker;

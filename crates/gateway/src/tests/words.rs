@@ -60,7 +60,7 @@ fn a_list_of_words_is_no_run() {
 #[test]
 fn a_word_that_nobody_reads_ends_as_a_command_would() {
     let house = House::with_policy(&POLICY.replace("\"1MiB\"", "\"64MiB\""));
-    house.say("sh -c 'seq 1 1000000'");
+    house.say("sh -c 'seq 1 100000'");
     let id = house.newest_run();
     let answered = house.say(format!("runs show {id} | head -n 1"));
     assert_eq!((answered.out().as_str(), answered.exit), ("1\n", Some(0)));
@@ -89,7 +89,7 @@ fn a_saved_output_of_64_mib_goes_into_a_pipe_in_constant_memory() {
 #[test]
 fn a_session_that_goes_away_ends_a_word_that_feeds_a_command() {
     let house = House::with_policy(&POLICY.replace("\"1MiB\"", "\"64MiB\""));
-    house.say("sh -c 'seq 1 1000000'");
+    house.say("sh -c 'seq 1 100000'");
     let id = house.newest_run();
     let session = house.send(format!("runs show {id} | sh -c 'sleep 1000'"));
     house.broker.wait_for(
