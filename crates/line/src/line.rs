@@ -4,7 +4,8 @@ use crate::characters::{column, name};
 use crate::list::Line;
 use crate::parse::{Parsed, parse};
 use crate::scan::scan;
-use crate::{shell, transfer};
+use crate::shell;
+use crate::transfer::{self, Transfer};
 use doorward_policy::{Reason, Refusal, is_hidden};
 
 /// Longest line, in bytes.
@@ -26,9 +27,10 @@ pub const MAX_STAGES: usize = 16;
 /// `sudo` without a command; `not_in_policy` for the server side of a file transfer.
 pub fn read(bytes: &[u8]) -> Result<Line, Refusal> {
     let text = text(bytes)?;
-    if let Some(transfer) = transfer::of_line(text) {
-        return Err(transfer.refuse());
-    }
+    line(text).map_err(|refusal| transfer::of_line(text).map_or(refusal, Transfer::refuse))
+}
+
+fn line(text: &str) -> Result<Line, Refusal> {
     let parsed = parse(scan(text)?)?;
     match parsed.as_ref().and_then(Parsed::only).and_then(shell::script) {
         Some(script) => finish(parse(scan(script)?)?),

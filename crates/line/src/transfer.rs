@@ -1,5 +1,5 @@
-//! Clients that move files start their server side over the account. There are no files here, and a refusal
-//! that comes first, whatever their line holds, is one that they can show.
+//! Clients that move files start their server side over the account. There are no files here. Whatever else
+//! is wrong with their line, this is what their user is told.
 
 use doorward_policy::{Reason, Refusal};
 
@@ -44,7 +44,7 @@ impl Transfer {
     }
 }
 
-/// The client whose server side `line` starts, by its first words as they stand.
+/// The client whose server side a line starts that cannot be read, by its first words as they stand.
 pub(crate) fn of_line(line: &str) -> Option<&'static Transfer> {
     let words: Vec<&str> = line.split([' ', '\t', '\n']).filter(|word| !word.is_empty()).take(16).collect();
     of_words(words.strip_prefix(&["sudo"]).unwrap_or(&words))

@@ -168,7 +168,7 @@ fn a_line_given_to_a_shell_is_read_as_the_line() {
 }
 
 #[test]
-fn file_transfers_are_refused_first_and_by_name() {
+fn file_transfers_are_refused_by_name_whatever_else_is_wrong() {
     let cases = [
         ("scp -t /tmp", "scp"),
         ("scp -r -p -d -t -- '/tmp/x", "scp"),
@@ -193,7 +193,9 @@ fn file_transfers_are_refused_first_and_by_name() {
         assert!(refusal.message.contains(&format!("({name})")), "{line:?}: {}", refusal.message);
         assert!(refusal.nearest.is_some());
     }
-    for line in ["scp a b", "rsync a b", "git status", "echo scp -t", "scp a -t"] {
+    for line in
+        ["scp a b", "rsync a b", "git status", "echo scp -t", "scp a -t", "'x/scp -t ' y", "sudo 'x scp' -t"]
+    {
         assert_eq!(list(line).to_string(), line);
     }
 }
