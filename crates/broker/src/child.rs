@@ -157,6 +157,8 @@ fn limits(plan: &Plan) -> Sys<()> {
             _ => {}
         }
     }
+    // When the host's memory ends, what a worker runs goes first: all of it together is not limited here.
+    root::put(c"/proc/self/oom_score_adj", c"1000")?;
     call!(libc::SYS_umask, 0o077_u32)?;
     call!(libc::SYS_chdir, c"/".as_ptr()).map(drop)
 }

@@ -35,11 +35,6 @@ pub(crate) struct Executor {
     pub(crate) etc_disowned: bool,
 }
 
-/// Most memory of a command's process, in bytes.
-const MEMORY: u64 = 1 << 30;
-/// Of a filter's: every worker has them, many in a line.
-const FILTER_MEMORY: u64 = 256 << 20;
-
 /// What kind of command it is, which decides what it sees beside what its rule names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -195,10 +190,7 @@ impl Executor {
             caps,
             network: how.network,
             proc,
-            limits: plan::limits(
-                how.identity == Identity::Root,
-                if is_filter { FILTER_MEMORY } else { MEMORY },
-            ),
+            limits: plan::limits(how.identity == Identity::Root),
             mountpoint: self.rooms.mountpoint().clone(),
             room,
             landlock: (!sees_processes).then_some(self.landlock),

@@ -165,10 +165,10 @@ pub(crate) fn words(program: &Program, argv: &[String]) -> Option<Strings> {
 /// endless file (`docker run --security-opt seccomp=/dev/zero`); all of them together are the cgroup's matter.
 /// The number of processes is counted over the
 /// whole account, which all commands of a worker share; root's account is everybody's, so it is left alone.
-pub(crate) fn limits(root: bool, memory: u64) -> Vec<Limit> {
+pub(crate) fn limits(root: bool) -> Vec<Limit> {
     let all = [
         (libc::RLIMIT_CORE, 0),
-        (libc::RLIMIT_DATA, memory),
+        (libc::RLIMIT_DATA, 1 << 30),
         (libc::RLIMIT_NOFILE, 1024),
         (libc::RLIMIT_FSIZE, 64 << 20),
         (libc::RLIMIT_MEMLOCK, 8 << 20),

@@ -109,7 +109,8 @@ fn mount_proc(at: &CStr) -> Sys<()> {
     sys::mount(c"none", at, Some(c"proc"), PROC_FLAGS, Some(c"hidepid=2"))
 }
 
-fn put(path: &CStr, text: &CStr) -> Sys<()> {
+/// Writes a setting of the kernel.
+pub(crate) fn put(path: &CStr, text: &CStr) -> Sys<()> {
     let fd = sys::open(path, libc::O_WRONLY, 0)?;
     let done = sys::write(fd, text.to_bytes());
     sys::close(fd);

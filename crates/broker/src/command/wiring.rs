@@ -4,8 +4,13 @@ use crate::plan::Streams;
 use doorward_policy::{Reason, Refusal};
 use doorward_wire::broker::{Stage, StageErr, StageOut};
 use rustix::fs::FileType;
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use std::os::fd::OwnedFd;
+
+/// Bytes that a pipe between stages holds: what an account may ask for by default. Each stage has a session of
+/// its own, which the kernel schedules by itself (`sched(7)`, autogroups); with the usual 64 KiB they wait for
+/// each other more often than those of a shell.
+const ROOM: usize = 1 << 20;
 
 /// The ends of a line: pipes or sockets only, so that no terminal, folder or device is handed on.
 pub(super) struct Line {
@@ -56,6 +61,8 @@ fn connect(stages: &[Stage], line: Line) -> std::io::Result<Vec<Streams>> {
             (None, line.stdout.try_clone()?)
         } else {
             let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+            // Where the host allows less (`pipe(7)`), the usual size does.
+            let _ = fcntl_setpipe_size(&write, ROOM);
             (Some(read), write)
         };
         let stdout = match stage.out {

@@ -159,7 +159,7 @@ fn a_filter_with_more_than_it_may_hold_in_memory_says_so_and_writes_nothing() {
     if !root_with(&[]) {
         return;
     }
-    let text = vec![b"0123456789abcde\n".as_slice(); 24 << 20].concat();
+    let text = vec![b"0123456789abcde\n".as_slice(); 48 << 20].concat();
     let ran = house().filter(&["sort"], fed(&text));
     assert!(matches!(ran.end, End::Exited { code: 2 }) && ran.out.is_empty(), "{:?} {}", ran.end, ran.err);
     assert!(ran.err.contains("temporary file"), "{}", ran.err);

@@ -59,6 +59,15 @@ fn a_rules_capabilities_are_all_that_a_command_has_also_as_root() {
 }
 
 #[test]
+fn a_command_is_the_first_to_go_when_memory_ends() {
+    if !root() {
+        return;
+    }
+    let ran = house().run(&how(), &["cat", "/proc/self/oom_score_adj"]);
+    assert_eq!(ran.out, "1000\n", "{ran:?}");
+}
+
+#[test]
 fn secrets_cannot_be_read() {
     if !root() {
         return;
