@@ -67,14 +67,16 @@ fn plan(
     streams: Streams,
     seconds: Option<u64>,
 ) -> Result<ReadyStage, Refusal> {
-    let Granted { rule, program, kind, how, extra } = granted;
+    let Granted { rule, program, always, kind, how, extra } = granted;
     let refused = |error| match error {
         PrepareError::Unavailable(message) => Refusal::new(Reason::Unavailable, message).rule(&rule),
         PrepareError::Bad(message) => Refusal::new(Reason::BadRequest, message).rule(&rule),
     };
     // What runs is what the rule names: a worker's path to the same name is only another way to say it.
     let resolved = executor::resolve(&program).map_err(refused)?;
-    let argv: Vec<String> = std::iter::once(program).chain(argv.iter().skip(1).cloned()).collect();
+    let always = always.iter().map(|word| (*word).to_owned());
+    let argv: Vec<String> =
+        std::iter::once(program).chain(always).chain(argv.iter().skip(1).cloned()).collect();
     let task = Task { kind, how: &how, program: resolved, argv: &argv, extra: &extra, streams };
     let plan = broker.executor.plan(worker, task).map_err(refused)?;
     let most = record::seconds(how.seconds, worker);

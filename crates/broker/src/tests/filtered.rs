@@ -155,12 +155,12 @@ fn raw_calls_of_a_filter_start_nothing_and_touch_no_process() {
 }
 
 #[test]
-fn a_filter_with_more_than_it_may_hold_in_memory_says_so_and_writes_nothing() {
+fn a_sort_that_does_not_fit_in_its_memory_says_so_and_writes_nothing() {
     if !root_with(&[]) {
         return;
     }
-    let text = vec![b"0123456789abcde\n".as_slice(); 48 << 20].concat();
-    let ran = house().filter(&["sort"], fed(&text));
+    let text = vec![b"0123456789abcde\n".as_slice(); 2 << 20].concat();
+    let ran = house().filter(&["sort", "-S", "4M"], fed(&text));
     assert!(matches!(ran.end, End::Exited { code: 2 }) && ran.out.is_empty(), "{:?} {}", ran.end, ran.err);
     assert!(ran.err.contains("temporary file"), "{}", ran.err);
 }

@@ -86,6 +86,18 @@ fn a_writer_that_nobody_reads_any_more_ends_by_its_signal() {
 }
 
 #[test]
+fn what_needs_more_than_a_sorts_usual_memory_is_sorted() {
+    if !root() {
+        return;
+    }
+    let house = house();
+    let mut peer = house.gateway();
+    let stages =
+        vec![stage(&["sh", "-c", "seq 3000000 -1 1"]), stage(&["sort", "-n"]), stage(&["tail", "-n", "1"])];
+    assert_eq!(run(&mut peer, stages), ("3000000\n".into(), String::new(), vec![DONE; 3]));
+}
+
+#[test]
 fn the_first_stage_reads_what_is_fed() {
     if !root() {
         return;
