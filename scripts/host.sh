@@ -52,6 +52,7 @@ fail2ban-client fail2ban
 journalctl systemd
 busybox busybox-static
 curl curl
+jq jq
 cc build-essential'
 
 missing_packages() {

@@ -171,12 +171,12 @@ fn by_doorward(house: &House, line: &str, input: &str) -> Said {
     fed(command, house.uid, input)
 }
 
-/// Complaints without the folder of the program that makes them, in an order that does not depend on which stage
-/// was first.
-fn complaints(said: &Said) -> Vec<String> {
-    let mut lines: Vec<String> = said.stderr.lines().map(|line| line.replace("/usr/bin/", "")).collect();
-    lines.sort();
-    lines
+/// What was complained, in an order that does not depend on which stage was first: under a shell the stages write
+/// into each other's lines.
+fn complaints(said: &Said) -> Vec<char> {
+    let mut letters: Vec<char> = said.stderr.chars().collect();
+    letters.sort_unstable();
+    letters
 }
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -198,9 +198,9 @@ fn an_accepted_line_of_filters_says_and_ends_as_a_shell_would_have_it() {
         }
         let shell = by_shell(&line, input);
         let both = format!("{line:?} on {input:?}: {said:#?}\nsh: {shell:#?}");
-        assert_eq!(said.code, shell.code, "{both}");
+        assert_eq!(said.code, shell.code, "line {accepted}: {both}");
         assert_eq!(said.stdout, shell.stdout, "{both}");
-        assert_eq!(complaints(&said), complaints(&shell), "{both}");
+        assert!(complaints(&said) == complaints(&shell), "{both}");
         accepted += 1;
     }
     eprintln!("{accepted} of {lines} lines were accepted, and compared");

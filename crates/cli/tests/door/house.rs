@@ -395,7 +395,7 @@ fn write_client(dir: &Path, account: &str, port: u16) {
 
 /// A port that was free a moment ago, outside the range that the kernel hands out. None is given twice in one
 /// process: an sshd takes its port only a while later.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 2000).unwrap();
     std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed) % 2000)
