@@ -51,7 +51,7 @@ fn a_jobs_output_is_seen_while_it_runs_and_it_ends_when_it_is_cancelled() {
     let id = submit(&house, &format!("docker logs -f {name}"));
     let latest = || {
         let text = shown(&house, &id);
-        text.lines().filter_map(|line| line.strip_prefix("tick ")?.parse::<u32>().ok()).last()
+        text.lines().filter_map(|line| line.strip_prefix("tick ")?.parse::<u32>().ok()).next_back()
     };
     let first = wait_until("progress is seen", Duration::from_secs(5), latest);
     wait_until("and more of it", Duration::from_secs(5), || latest().filter(|tick| *tick > first + 5));
