@@ -27,7 +27,11 @@ impl Filter {
 impl FilterOption {
     /// Its spellings and what follows it, like `-m, --max-count NUM`.
     pub fn usage(&self) -> String {
-        let names = self.spellings().collect::<Vec<_>>().join(", ");
+        let digits = self.spellings().all(|name| name.trim_start_matches('-').parse::<u8>().is_ok());
+        let names = match digits {
+            true => "-NUM".to_owned(),
+            false => self.spellings().collect::<Vec<_>>().join(", "),
+        };
         match &self.takes {
             Takes::Nothing => names,
             Takes::Value(value, _) => format!("{names} {value}"),

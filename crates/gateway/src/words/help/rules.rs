@@ -45,15 +45,17 @@ fn begins(rule: &CommandRule, words: &[String]) -> bool {
 fn how(how: &How, limits: &Limits) -> String {
     let mut text = match &how.identity {
         Identity::Worker => "Runs under an account of your own that owns nothing".to_owned(),
-        Identity::Root => "Runs as root without root's capabilities".to_owned(),
+        Identity::Root => "Runs as root".to_owned(),
         Identity::User(name) => format!("Runs as {name}"),
     };
+    text.push_str(", with no capabilities");
     if !how.caps.is_empty() {
         let caps: Vec<_> = how.caps.iter().map(String::as_str).collect();
-        let _ = write!(text, ", with the capabilities {}", caps.join(", "));
+        let _ = write!(text, " but {}", caps.join(", "));
     }
     if !how.groups.is_empty() {
-        let _ = write!(text, ", in the groups {}", how.groups.join(", "));
+        let several = if how.groups.len() == 1 { "" } else { "s" };
+        let _ = write!(text, ", in the group{several} {}", how.groups.join(", "));
     }
     text.push_str(match how.network {
         Network::Audit => "; it sees the host's network and cannot use it",

@@ -5,6 +5,9 @@ use crate::clock::size;
 use doorward_policy::{Always, Bind, DockerRole, Gpus, PortRange, RunGrant, Users};
 use std::fmt::Write;
 
+/// Shared memory of a container for which nobody says anything. Source: docker run, `--shm-size`.
+const ENGINES_SHM: u64 = 64 << 20;
+
 /// One line for each thing that the role says about new containers.
 pub(super) fn lines(docker: &DockerRole, text: &mut String) {
     let run = &docker.run;
@@ -12,14 +15,14 @@ pub(super) fn lines(docker: &DockerRole, text: &mut String) {
         ("images", images(docker)),
         ("ports", listed(run.ports.iter().map(|port| format!("-p {}:PORT", range(port))))),
         ("binds", listed(run.binds.iter().map(|bind| format!("-v {}", mount(bind))))),
-        ("volumes", selectors(&docker.volumes)),
+        ("volumes", volumes(docker)),
         ("networks", format!("{}; --network none", networks(docker))),
         ("gpus", gpus(run)),
         ("devices", listed(run.devices.iter().map(|device| format!("--device {device}")))),
         ("memory", cap("--memory", run.memory.map(size))),
         ("cpus", cap("--cpus", run.nano_cpus.map(cpus))),
         ("processes", cap("--pids-limit", run.pids.map(|pids| pids.to_string()))),
-        ("shm", cap("--shm-size", run.shm.map(size))),
+        ("shm", cap("--shm-size", Some(size(run.shm.unwrap_or(ENGINES_SHM))))),
         ("tmpfs", run.tmpfs.map_or("none".into(), |bytes| format!("--tmpfs PATH, {} in all", size(bytes)))),
         ("ulimits", listed(run.ulimits.iter().map(|(name, most)| ulimit(name, *most)))),
         ("users", users(&run.users)),
@@ -62,6 +65,13 @@ fn range(port: &PortRange) -> String {
 
 fn mount(bind: &Bind) -> String {
     format!("{}:{}:{}", bind.host, bind.at, if bind.writable { "rw" } else { "ro" })
+}
+
+fn volumes(docker: &DockerRole) -> String {
+    match docker.volumes.is_empty() {
+        true => "none".into(),
+        false => format!("-v NAME:PATH, {}; none can be made yet", selectors(&docker.volumes)),
+    }
 }
 
 fn gpus(run: &RunGrant) -> String {

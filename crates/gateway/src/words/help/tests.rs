@@ -94,13 +94,13 @@ fn every_example_that_is_shown_is_allowed() {
     let filters = FILTERS.iter().map(|filter| filter.name.to_owned());
     let verbs = Verb::ALL.iter().map(|(_, words)| format!("docker {words}"));
     let mut seen = 0;
-    for line in filters.chain(verbs) {
+    for line in filters.chain(verbs).chain(["line".to_owned()]) {
         for example in say(&line).lines().filter_map(|line| line.trim().strip_prefix("Example: ")) {
             assert_allowed(&policy, example);
             seen += 1;
         }
     }
-    assert_eq!(seen, FILTERS.len() + 3, "each filter, one pull, and a run of each role");
+    assert_eq!(seen, FILTERS.len() + 4, "each filter, one pull, a run of each role, and a line");
 }
 
 fn assert_allowed(policy: &Policy, line: &str) {
@@ -150,6 +150,7 @@ fn a_run_shows_all_that_a_container_may_ask_for() {
         "no-new-privileges, --cap-drop NET_RAW",
         "8 containers",
         "the engine's bridge",
+        "-v NAME:PATH, your own",
         "Example: docker run --rm -p 127.0.0.1:20000:80 -v /srv/models:/models:ro --gpus all --user 1000 busybox:latest",
         "bare: docker run",
         "Example: docker run --rm alpine:3",

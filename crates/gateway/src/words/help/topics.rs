@@ -5,11 +5,12 @@ pub(super) const TOPICS: &[(&str, &str)] = &[("line", LINE), ("pipelines", LINE)
 
 const LINE: &str = "\
 A line is one command or several. No shell reads it.
-  A | B                          B reads what A prints; B is a filter or what a rule allows
+  A | B                          B reads what A prints; a word about your own things can only begin it
   A && B     A || B     A ; B    B after A: when A succeeded, when it failed, always
   2>&1   2>/dev/null   >/dev/null
   'text'  \"text\"  \\c            words with blanks and signs in them
 Every command of a line is judged before the first one runs: one that is refused refuses the line.
 The line exits as its last command did; 126 means refused, 125 that doorward failed, 124 the deadline.
 There are no variables, no $(…), no file name patterns, no other redirections, no & and no assignments.
+  Example: help | grep docker | head -5 && whoami
 ";
