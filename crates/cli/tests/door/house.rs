@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) more: String,
     /// Bytes of a file system of its own for the audit log.
     pub(crate) audit_size: Option<u32>,
+    /// The same for saved runs.
+    pub(crate) runs_size: Option<u32>,
     /// Whether sshd forces the session command; without it the account's shell gets the worker's words.
     pub(crate) forced: bool,
     /// What sshd runs for `sftp`.
@@ -39,6 +41,7 @@ impl Default for Plan {
             roles: vec!["host-audit", "docker-lifecycle"],
             more: String::new(),
             audit_size: None,
+            runs_size: None,
             forced: true,
             sftp: "/usr/lib/openssh/sftp-server",
         }
@@ -82,7 +85,8 @@ impl House {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let worker = format!("dw-{id}");
         let uid = make_account(&worker, &dir);
-        let mounted = mount_audit(&dir, plan.audit_size);
+        let folders = [("audit", plan.audit_size), ("runs", plan.runs_size)];
+        let mounted = folders.map(|(folder, size)| mount(&dir, folder, size)).contains(&true);
         make_keys(&dir, &worker);
         fs::write(dir.join("policy.toml"), policy(&dir, &worker, &plan)).unwrap();
         let serve = start_services(&dir);
@@ -281,7 +285,9 @@ fn remove_objects(worker: &str, image: Option<&str>) {
 
 fn remove(account: &str, dir: &Path, mounted: bool) {
     if mounted {
-        root("umount", &["-l", &dir.join("state/audit").display().to_string()]);
+        for folder in ["audit", "runs"] {
+            root("umount", &["-l", &dir.join("state").join(folder).display().to_string()]);
+        }
     }
     {
         let _lock = account_lock();
@@ -325,10 +331,11 @@ fn make_account(name: &str, dir: &Path) -> u32 {
     root("id", &["-u", name]).worked().stdout.trim().parse().unwrap()
 }
 
-fn mount_audit(dir: &Path, size: Option<u32>) -> bool {
+fn mount(dir: &Path, folder: &str, size: Option<u32>) -> bool {
     let Some(size) = size else { return false };
-    let audit = dir.join("state/audit").display().to_string();
-    root("mount", &["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "doorward-test", &audit])
+    let folder = dir.join("state").join(folder).display().to_string();
+    root("mkdir", &["-p", &folder]).worked();
+    root("mount", &["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "doorward-test", &folder])
         .worked();
     true
 }

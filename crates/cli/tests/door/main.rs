@@ -23,6 +23,7 @@ mod jobs;
 mod login_shell;
 mod pipelines;
 mod registry;
+mod restarts;
 mod said;
 mod seed;
 mod transfers;

@@ -4,6 +4,7 @@ use super::fake_broker::SOON;
 use super::house::{House, POLICY, expect_stdout};
 use doorward_wire::broker::ToBroker;
 use doorward_wire::session::Operator;
+use std::io::{Read, Write};
 
 fn show(house: &House, id: &str) -> super::house::Answered {
     house.say(format!("runs show {id}"))
@@ -182,4 +183,37 @@ fn a_long_output_is_shown_whole() {
     let shown = show(&house, &house.newest_run());
     assert_eq!(shown.stdout, live.stdout);
     assert_eq!(shown.out().lines().count(), 100_000);
+}
+
+/// Most memory that this process has had since the last reset, in bytes.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn a_large_output_is_shown_without_being_held_in_memory() {
+    const PIECES: usize = 512;
+    let house = House::new();
+    house.say("sh -c true");
+    let id = house.newest_run();
+    let file = std::fs::File::create(house.state_dir().join(format!("runs/{id}.zst"))).unwrap();
+    let mut encoder = zstd::Encoder::new(file, 1).unwrap();
+    let piece = [&[1_u8, 0, 2, 0, 0][..], &vec![b'x'; 128 * 1024]].concat();
+    (0..PIECES).for_each(|_| encoder.write_all(&piece).unwrap());
+    encoder.finish().unwrap();
+
+    let mut session = house.send(format!("runs show {id}"));
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let (before, mut came, mut buffer) = (peak(), 0_u64, vec![0; 64 * 1024]);
+    loop {
+        match session.read(&mut buffer).unwrap() {
+            0 => break,
+            count => came += u64::try_from(count).unwrap(),
+        }
+    }
+    assert!(came > 64 << 20, "{came} bytes came");
+    let grown = peak() - before;
+    assert!(grown < 16 << 20, "{grown} bytes of memory for it");
 }
