@@ -235,7 +235,7 @@ fn argv() -> impl Strategy<Value = (&'static Filter, Vec<String>)> {
 #[test]
 fn no_allowed_words_make_a_program_open_a_named_file() {
     let ran = AtomicUsize::new(0);
-    let config = ProptestConfig { cases: 6000, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |((filter, argv) in argv())| {
         if filter.judge(&argv).is_err() {
             return Ok(());
@@ -256,5 +256,5 @@ fn no_allowed_words_make_a_program_open_a_named_file() {
         ran.fetch_add(1, Ordering::Relaxed);
     });
     let ran = ran.into_inner();
-    assert!(ran > 500, "too few of the generated words were allowed to say anything: {ran}");
+    assert!(ran > 300, "too few of the generated words were allowed to say anything: {ran}");
 }
