@@ -70,7 +70,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List saved runs of all workers, or show one: `runs show ID`
+    /// List saved runs of all workers; `runs show|wait|cancel ID`, `runs export [ID…] [--format json|csv|tar]`
     Runs {
         /// Like `show 01J…`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
