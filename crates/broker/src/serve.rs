@@ -12,6 +12,7 @@ use crate::{host, service};
 use doorward_audit::{Entry, Kind, Options, Writer};
 use doorward_policy::{Bundle, Policy};
 use doorward_wire::broker::HostReport;
+use rustix::process::{Resource, Rlimit};
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::io;
@@ -146,6 +147,7 @@ impl Drop for Seat {
 pub fn run(config: Config) -> Result<(), BrokerError> {
     let signals = block_end_signals()?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    open_as_many_as_allowed();
     let broker = Arc::new(open(config)?);
     let accepting = broker.clone();
     std::thread::Builder::new()
@@ -252,6 +254,16 @@ impl Broker {
         };
         let report = HostReport { facts: bounded(report.facts), weaker: bounded(report.weaker) };
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
+}
+
+/// One worker's pipelines alone can hold a thousand descriptors, the usual soft limit: then nobody would be
+/// served. Commands get a limit of their own.
+fn open_as_many_as_allowed() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    if let Err(error) = raised {
+        eprintln!("doorward: broker: the number of open files stays as it is: {error}");
     }
 }
 
