@@ -5,7 +5,7 @@ use crate::conversation::Gone;
 use crate::record::Request;
 use crate::session::{Answer, Session};
 use crate::store::{Row, Scope};
-use crate::words;
+use crate::words::{self, Speaker, Voice};
 use doorward_wire::PROTOCOL;
 use doorward_wire::broker::HostReport;
 use doorward_wire::session::Operator;
@@ -67,7 +67,13 @@ impl Session {
             }
             Operator::Runs { words } => {
                 request.operation = serde_json::json!({ "op": "runs", "words": words });
-                self.speaker().runs(request, Scope::All, &words).await
+                let outlet = Voice::aloud(&self.delivery, self.asking.gateway.timing.stalled);
+                let mut speaker = Speaker { asking: &self.asking, outlet, is_alone: true };
+                tokio::select! {
+                    answer = speaker.runs(request, Scope::All, &words) => answer,
+                    // It has nothing more to say: whatever comes, it is gone.
+                    _ = self.inlet.next_fed() => Err(Gone),
+                }
             }
         }
     }

@@ -75,7 +75,14 @@ fn a_hundred_runs_are_whole_or_marked_after_the_gateways_death() {
 
     let waited = house.ssh(&format!("runs wait {job}"));
     assert!(waited.code == 125 && waited.stderr.contains("was cut off: the gateway stopped"), "{waited:#?}");
+    assert_eq!(house.operator(&["runs", "wait", &job, "--timeout", "1s"]).code, 125);
     let rows = ids_of(&house, "seq 1 20000");
+    let exported = house.operator(&["runs", "export", &job, &rows[0], "--format", "tar"]).worked().stdout;
+    assert!(
+        exported.starts_with(&format!("{job}/run.json\0"))
+            && exported.contains(&format!("{}/stdout", rows[0]))
+    );
+    assert_eq!(exported.len() % 512, 0);
     let mut ended = 0;
     for id in &rows {
         let shown = house.operator(&["runs", "show", id]).worked();

@@ -1,7 +1,9 @@
 //! Waiting for a run, and ending one that somebody else's connection holds.
 
-use super::house::{Answered, House, POLICY, expect_stdout, listen};
-use doorward_wire::session::Operator;
+use super::fake_broker::SOON;
+use super::house::{Answered, House, POLICY, expect_stdout, hello, listen};
+use doorward_wire::session::{FromSession, Operator};
+use std::io::Write;
 
 /// Starts a run that has said `begun`; its session and its id.
 fn begun(house: &House, script: &str) -> (std::os::unix::net::UnixStream, String) {
@@ -88,4 +90,23 @@ fn a_run_that_a_restart_cut_off_says_so() {
     assert_eq!(shown.out(), "begun\n");
     assert!(shown.err().contains("the gateway stopped while the run went on"), "{shown:?}");
     assert!(shown.err().ends_with("the run was cut off here; nothing more is saved\n"), "{shown:?}");
+}
+
+#[test]
+fn who_waits_and_hangs_up_leaves_its_place_to_others() {
+    let house = House::new();
+    let (_session, id) = begun(&house, "sleep 1000");
+    let words = ["wait", &id].map(str::to_owned).to_vec();
+    for _ in 0..20 {
+        drop(house.send(format!("runs wait {id}")));
+        let mut operator = house.connect();
+        operator.write_all(&hello()).unwrap();
+        operator.write_all(&FromSession::Operator(Operator::Runs { words: words.clone() }).encode()).unwrap();
+    }
+    let waited = house.say_when_free(&format!("runs wait {id} --timeout 1s"));
+    assert_eq!(waited.exit, Some(124), "{waited:?}");
+    let since = std::time::Instant::now();
+    while operator(&house, &["wait", &id, "--timeout", "1s"]).exit != Some(124) {
+        assert!(since.elapsed() < SOON, "the operator's places are taken");
+    }
 }
