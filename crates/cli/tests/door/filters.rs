@@ -3,6 +3,7 @@
 
 use crate::house::{House, Plan};
 use crate::said::Said;
+use doorward_policy::{Filter, Takes};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -101,6 +102,37 @@ const INPUTS: [&str; 4] = [
     "jan 1k\nfeb 2M\n  lead\n3\n1\n2\n2\n\nz\tt\tab\n",
 ];
 
+/// What the table of filters has and a comparison cannot: help and versions, chance, and control characters, which
+/// are taken out of what is answered.
+const INCOMPARABLE: [&str; 14] = [
+    "--help",
+    "--version",
+    "-R",
+    "--random-sort",
+    "-z",
+    "-Z",
+    "--null",
+    "--zero-terminated",
+    "--null-data",
+    "--seq",
+    "-C",
+    "--color-output",
+    "-V",
+    "-h",
+];
+
+/// Every other option of a filter that stands alone, in every spelling of the table; none of those that `sh` does
+/// itself, with options of its own.
+fn options(name: &str) -> Vec<&'static str> {
+    if matches!(name, "echo" | "true" | "false") {
+        return Vec::new();
+    }
+    let filter = Filter::named(name).unwrap();
+    let plain = filter.options.iter().filter(|option| option.allowed && option.takes == Takes::Nothing);
+    let groups = plain.filter(|option| !option.spellings().any(|spelling| INCOMPARABLE.contains(&spelling)));
+    groups.flat_map(|option| option.spellings()).collect()
+}
+
 /// Numbers that look random and are the same for a seed (xorshift).
 struct Dice(u64);
 
@@ -121,6 +153,10 @@ impl Dice {
         let mut words = vec![name];
         for _ in 0..self.below(4).saturating_sub(1) {
             words.push(self.one(more));
+        }
+        let table = options(name);
+        if !table.is_empty() && self.below(2) == 0 {
+            words.push(self.one(&table));
         }
         words.insert(1 + self.below(words.len()), self.one(first));
         words.retain(|word| !word.is_empty());
