@@ -37,7 +37,7 @@ pub(crate) fn init(plan: &Plan, ends: Ends) -> ! {
     }
     step(plan, Step::Fork, || Ok(()));
     step(plan, Step::Dispositions, || dispositions(plan));
-    step(plan, Step::Session, || call!(libc::SYS_setsid).map(drop));
+    step(plan, Step::Session, || session(plan));
     step(plan, Step::Limits, || limits(plan));
     // Nothing yet, on any host: `no_cgroup` says so in `status` and in every record that it concerns.
     step(plan, Step::Cgroup, || Ok(()));
@@ -145,6 +145,13 @@ fn dispositions(plan: &Plan) -> Sys<()> {
         unsafe { libc::sigaction(*signal, &raw const default, ptr::null_mut()) };
     }
     Ok(())
+}
+
+fn session(plan: &Plan) -> Sys<()> {
+    if plan.own_session {
+        return call!(libc::SYS_setsid).map(drop);
+    }
+    call!(libc::SYS_setpgid, 0, 0).map(drop)
 }
 
 fn limits(plan: &Plan) -> Sys<()> {

@@ -190,6 +190,7 @@ impl Executor {
             caps,
             network: how.network,
             proc,
+            own_session: !is_filter,
             limits: plan::limits(how.identity == Identity::Root),
             mountpoint: self.rooms.mountpoint().clone(),
             room,

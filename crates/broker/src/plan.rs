@@ -118,6 +118,9 @@ pub(crate) struct Plan {
     pub(crate) caps: CapSet,
     pub(crate) network: Network,
     pub(crate) proc: Proc,
+    /// A filter gets a process group only: it can open no terminal, and the kernel schedules each session by
+    /// itself (`sched(7)`, autogroups), which makes the stages of a pipeline wait for each other.
+    pub(crate) own_session: bool,
     pub(crate) limits: Vec<Limit>,
     /// Where the new root is mounted: an empty folder of the broker's.
     pub(crate) mountpoint: CString,

@@ -7,9 +7,8 @@ use rustix::fs::FileType;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use std::os::fd::OwnedFd;
 
-/// Bytes that a pipe between stages holds: what an account may ask for by default. Each stage has a session of
-/// its own, which the kernel schedules by itself (`sched(7)`, autogroups); with the usual 64 KiB they wait for
-/// each other more often than those of a shell.
+/// Bytes that a pipe between stages holds: what an account may ask for by default. Stages that
+/// are scheduled apart wait for each other less often than with the usual 64 KiB.
 const ROOM: usize = 1 << 20;
 
 /// The ends of a line: pipes or sockets only, so that no terminal, folder or device is handed on.
