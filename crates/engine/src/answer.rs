@@ -6,6 +6,7 @@ use crate::objects::{self, Standing, roles};
 use crate::redact::{redacted, without_values};
 use crate::rules::IMAGE;
 use crate::system;
+use crate::volumes::is_plain_own;
 use doorward_policy::{DockerRole, Policy, Reason, Refusal, Verb};
 use serde_json::{Map, Value, json};
 
@@ -29,6 +30,7 @@ enum Filter {
     Network { own: bool },
     Volumes,
     Volume,
+    OwnVolume,
     Exec,
     Info { states: Vec<String> },
     Version,
@@ -66,6 +68,8 @@ impl Answer {
             (Filter::Image, Value::Object(map)) => seen.image(map),
             (Filter::Network { own }, Value::Object(map)) => network(map, *own),
             (Filter::Volume, Value::Object(map)) => volume(map),
+            (Filter::OwnVolume, value) if !is_plain_own(&value, worker) => return Err(taken()),
+            (Filter::OwnVolume, Value::Object(map)) => volume(map),
             (Filter::Exec, Value::Object(map)) => exec(map),
             (Filter::Info { states }, Value::Object(map)) => system::info(&map, states),
             (Filter::Version, Value::Object(map)) => system::version(&map),
@@ -116,6 +120,10 @@ impl Answer {
     pub(crate) fn volume() -> Answer {
         Answer { filter: Filter::Volume, said: Vec::new() }
     }
+    /// Only a volume of this worker's: engines answer the create of one that exists with it, whosever it is.
+    pub(crate) fn own_volume() -> Answer {
+        Answer { filter: Filter::OwnVolume, said: Vec::new() }
+    }
     pub(crate) fn exec() -> Answer {
         Answer { filter: Filter::Exec, said: Vec::new() }
     }
@@ -142,6 +150,10 @@ impl Answer {
         }
         self
     }
+}
+
+fn taken() -> Refusal {
+    Refusal::new(Reason::EngineMismatch, "the name was taken by another volume meanwhile").path("Name")
 }
 
 fn collect_paths(value: &Value, into: &mut Vec<String>) {

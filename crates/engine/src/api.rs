@@ -82,6 +82,8 @@ pub enum Lookup {
     OwnContainers,
     /// `GET /networks` limited to this worker's label.
     OwnNetworks,
+    /// `GET /volumes` limited to this worker's label.
+    OwnVolumes,
 }
 
 /// What the engine said; `None` for an object that does not exist.

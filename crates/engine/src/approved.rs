@@ -35,6 +35,9 @@ pub struct Approved {
     pub expected: Option<Expected>,
     /// Host paths that the broker must find safe before this is sent.
     pub binds: Vec<String>,
+    /// What must be made before this is sent, in this order: each answered with 201 and by an answer that
+    /// [`crate::Answer::apply`] takes.
+    pub beforehand: Vec<Approved>,
 }
 
 /// An approval by an endpoint's row alone; what the row does not say is filled in by who judges.
@@ -64,5 +67,6 @@ pub(crate) fn approve(request: &Request, policy: &Policy, rule: &str, verb: &'st
         answer: Answer::pass(),
         expected: None,
         binds: Vec::new(),
+        beforehand: Vec::new(),
     }
 }

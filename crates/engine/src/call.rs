@@ -129,6 +129,9 @@ fn body_kind(act: Act) -> Kind {
     Kind::Object(match act {
         Act::ContainerCreate => fields::CREATE,
         Act::NetworkCreate => fields::NETWORK_CREATE,
+        Act::NetworkConnect => fields::NETWORK_CONNECT,
+        Act::NetworkDisconnect => fields::NETWORK_DISCONNECT,
+        Act::VolumeCreate => fields::VOLUME_CREATE,
         Act::ExecCreate => fields::EXEC_CREATE,
         Act::ExecStart => fields::EXEC_START,
         _ => &[],

@@ -4,10 +4,10 @@ use crate::approved::approve;
 use crate::fields::{CREATE, NETWORK_CREATE};
 use crate::image::{absent_image, could_be_id, image_allowed, image_refused};
 use crate::image_name::{ImageName, is_id};
-use crate::objects::{self, roles};
+use crate::objects::{self, Bearer, roles};
 use crate::redact::redacted;
-use crate::rules::{Mode, Wish, free_name, host_paths, within_count};
-use crate::{Answer, Approved, Decision, Effect, Expected, Facts, Lookup, Request, walk};
+use crate::rules::{Mode, Wish, free_name, host_paths, names_in_networks, within_count};
+use crate::{Answer, Approved, Decision, Effect, Expected, Facts, Lookup, Request, volumes, walk};
 use doorward_policy::{DockerRole, Policy, Reason, Refusal, Verb};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(crate) fn network(request: &Request, facts: &Facts, policy: &Policy, worker:
 }
 
 /// Asks each role with `run`; the refusal told is of the role that came furthest, the first of equals.
-fn first_role<'p>(
+pub(crate) fn first_role<'p>(
     policy: &'p Policy,
     worker: &str,
     judge: impl Fn(&'p DockerRole) -> Result<Decision, Refusal>,
@@ -66,11 +66,15 @@ fn container_by(
     }
     let version = request.version();
     let wish = Wish { role, policy, worker, facts, version, mode: Mode::New, body, image: found };
-    if let Some(name) = request.call.query.text("name") {
-        let name = name.strip_prefix('/').unwrap_or(name);
+    let container_name = request.call.query.text("name").unwrap_or_default();
+    let container_name = container_name.strip_prefix('/').unwrap_or(container_name);
+    if !container_name.is_empty() {
+        let name = container_name;
         free_name(&wish, name, objects::container_patterns).map_err(|refusal| refusal.path("?name"))?;
     }
     let made = walk::judge_fields(CREATE, Some(body), &wish, "")?;
+    let hostname = body.get("Hostname").and_then(Value::as_str).unwrap_or_default();
+    names_in_networks(&wish, &Bearer { name: container_name, hostname })?;
     within_count(&wish, own(facts, &Lookup::OwnContainers)?)?;
     let Some(image) = found else {
         // A name that no pattern allows is refused above, so this tells nothing about other images.
@@ -83,13 +87,16 @@ fn container_by(
         return Err(Refusal::new(Reason::EngineUnavailable, "the engine told no id for the image"));
     }
     let binds = host_paths(&made);
+    let beforehand = volumes::beforehand(&wish, &made)?;
     let mut approved = approve(request, policy, &format!("{}.docker.run", role.role), "run");
     approved.target = format!("/v{version}/containers/create{}", request.call.query.render(&[]));
     approved.operation = json!({"op": "container create", "image": asked, "query": request.call.query.record(),
+        "volumes": beforehand.iter().flat_map(|first| &first.objects).collect::<Vec<_>>(),
         "body": redacted(&made, policy)});
     approved.objects = image.get("Id").and_then(Value::as_str).map(str::to_owned).into_iter().collect();
     approved.answer = Answer::created(warnings(&made, role)).said(&made);
     approved.binds = binds;
+    approved.beforehand = beforehand;
     Ok(Decision::Forward(Box::new(Approved {
         expected: Some(Expected { body: made.clone() }),
         ..with_body(approved, &made)
@@ -147,10 +154,17 @@ pub(crate) fn with_body(mut approved: Approved, body: &Value) -> Approved {
 }
 
 /// How many objects of its own the worker has.
-fn own(facts: &Facts, lookup: &Lookup) -> Result<usize, Refusal> {
-    match facts.found.get(lookup).and_then(Option::as_ref).and_then(Value::as_array) {
-        Some(list) => Ok(list.len()),
-        None => Err(Refusal::new(
+pub(crate) fn own(facts: &Facts, lookup: &Lookup) -> Result<usize, Refusal> {
+    let found = facts.found.get(lookup).and_then(Option::as_ref);
+    // Volumes are listed one level deeper, and none of them as null.
+    let list = match lookup {
+        Lookup::OwnVolumes => found.and_then(|found| found.get("Volumes")),
+        _ => found,
+    };
+    match list {
+        Some(Value::Array(list)) => Ok(list.len()),
+        Some(Value::Null) => Ok(0),
+        _ => Err(Refusal::new(
             Reason::EngineUnavailable,
             "the engine did not tell what this worker already has",
         )),

@@ -135,8 +135,12 @@ pub enum Act {
     NetworkInspect,
     NetworkCreate,
     NetworkRemove,
+    NetworkConnect,
+    NetworkDisconnect,
     VolumeList,
     VolumeInspect,
+    VolumeCreate,
+    VolumeRemove,
     /// Answered as absent, whatever is asked for: the worker may see none of its kind.
     Absent,
     /// Refused by its row.

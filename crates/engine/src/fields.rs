@@ -358,6 +358,22 @@ const IPAM_CONFIG: &[Field] = &[
     free("AuxAddress", PAIRS),
 ];
 
+/// Body of `POST /networks/{id}/connect`. The container goes on by its id.
+pub(crate) static NETWORK_CONNECT: &[Field] =
+    &[free("Container", NAME), parts("EndpointConfig", Object(ENDPOINT), ENDPOINT)];
+
+/// Body of `POST /networks/{id}/disconnect`.
+pub(crate) static NETWORK_DISCONNECT: &[Field] = &[free("Container", NAME), free("Force", Flag)];
+
+/// Body of `POST /volumes/create`.
+pub(crate) static VOLUME_CREATE: &[Field] = &[
+    judged("Name", NAME, judge::volume_name),
+    judged("Driver", PATH, judge::volume_driver),
+    never("DriverOpts", PAIRS, "volume driver options can mount the host's files"),
+    judged("Labels", Map(&Text(4096), 256), judge::labels),
+    never("ClusterVolumeSpec", Map(&Nothing, 0), "cluster volumes belong to swarm mode"),
+];
+
 /// Body of `POST /containers/{id}/exec`; `Cmd` is judged by the role's exec table.
 pub(crate) static EXEC_CREATE: &[Field] = &[
     // Sent by docker-py beside the path, which alone says it.

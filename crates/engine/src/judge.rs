@@ -6,8 +6,8 @@ use crate::image_name::ImageName;
 use crate::objects::{self, Denied, Standing, granted, is_full_id, labels, plain_name};
 use crate::rules::Wish;
 use crate::{
-    Access, Act, Answer, Approved, Decision, Effect, Facts, Lookup, Request, Shape, create, exec, present,
-    uri,
+    Access, Act, Answer, Approved, Decision, Effect, Facts, Lookup, Request, Shape, connect, create, exec,
+    present, uri, volumes,
 };
 use doorward_policy::{DockerRole, Policy, Reason, Refusal, Verb};
 use serde_json::{Value, json};
@@ -46,7 +46,9 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, worker: &str) ->
         Act::ImageInspect => judged.image(),
         Act::ImagePull => judged.pull(),
         Act::NetworkInspect | Act::NetworkRemove => judged.network(),
-        Act::VolumeInspect => judged.volume(),
+        Act::NetworkConnect | Act::NetworkDisconnect => connect::judge(request, facts, policy, worker),
+        Act::VolumeInspect | Act::VolumeRemove => judged.volume(),
+        Act::VolumeCreate => volumes::create(request, facts, policy, worker),
         Act::Refused => Decision::Refuse(Refusal::new(Reason::EndpointRefused, "this endpoint is refused")),
     }
 }
@@ -315,9 +317,15 @@ impl<'a> Judged<'a> {
             Ok((role, verb)) => {
                 let mut approved = self.approve(&rule(role, verb), verb.words());
                 approved.objects = vec![own_name.to_owned()];
-                approved.target =
-                    format!("/v{}/volumes/{}", self.request.version(), uri::encode(own_name, ""));
-                approved.answer = Answer::volume();
+                approved.target = format!(
+                    "/v{}/volumes/{}{}",
+                    self.request.version(),
+                    uri::encode(own_name, ""),
+                    self.request.call.query.render(&[])
+                );
+                if self.request.endpoint().act == Act::VolumeInspect {
+                    approved.answer = Answer::volume();
+                }
                 Decision::forward(approved)
             }
             Err(denied) => refuse(denied, "volume", name),

@@ -10,6 +10,7 @@ mod answer;
 mod api;
 mod approved;
 mod call;
+mod connect;
 mod create;
 mod decision;
 mod endpoint;
@@ -32,6 +33,7 @@ mod rules;
 mod system;
 mod table;
 mod uri;
+mod volumes;
 mod walk;
 
 pub use answer::Answer;

@@ -1,5 +1,6 @@
 //! What must be asked of the engine before a request can be judged.
 
+use crate::connect::named_container;
 use crate::image_name::{ImageName, is_id};
 use crate::objects::{is_full_id, is_name};
 use crate::rules::{OWNER, named_networks, named_volumes};
@@ -27,8 +28,10 @@ impl Request {
             Act::NetworkInspect | Act::NetworkRemove if is_name(name) => {
                 vec![Lookup::Network(name.to_owned())]
             }
-            Act::VolumeInspect if is_name(name) => vec![Lookup::Volume(name.to_owned())],
+            Act::VolumeInspect | Act::VolumeRemove if is_name(name) => vec![Lookup::Volume(name.to_owned())],
             Act::NetworkCreate => vec![Lookup::OwnNetworks],
+            Act::NetworkConnect | Act::NetworkDisconnect if is_name(name) => self.connect_needs(name),
+            Act::VolumeCreate => self.volume_needs(),
             Act::Info => vec![Lookup::OwnContainers],
             _ => Vec::new(),
         };
@@ -43,7 +46,22 @@ impl Request {
         let mut wanted = image(body.get("Image").and_then(Value::as_str).unwrap_or_default());
         wanted.push(Lookup::OwnContainers);
         wanted.extend(body_needs(body));
+        if wanted.iter().any(|lookup| matches!(lookup, Lookup::Volume(_))) {
+            wanted.push(Lookup::OwnVolumes);
+        }
         wanted
+    }
+
+    fn connect_needs(&self, network: &str) -> Vec<Lookup> {
+        let mut wanted = container(named_container(self.body.as_ref()));
+        wanted.push(Lookup::Network(network.to_owned()));
+        wanted
+    }
+
+    fn volume_needs(&self) -> Vec<Lookup> {
+        let name = self.body.as_ref().and_then(|body| body.get("Name")).and_then(Value::as_str);
+        let named = name.filter(|name| is_name(name)).map(|name| Lookup::Volume(name.to_owned()));
+        named.into_iter().chain([Lookup::OwnVolumes]).collect()
     }
 }
 
@@ -60,6 +78,7 @@ impl Lookup {
             Lookup::Exec(id) => format!("/exec/{}/json", uri::encode(id, "")),
             Lookup::OwnContainers => format!("/containers/json?all=1&filters={}", own()),
             Lookup::OwnNetworks => format!("/networks?filters={}", own()),
+            Lookup::OwnVolumes => format!("/volumes?filters={}", own()),
         };
         format!("/v{version}{path}")
     }

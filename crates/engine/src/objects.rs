@@ -140,6 +140,27 @@ pub(crate) fn plain_name(object: &Value) -> &str {
     name.strip_prefix('/').unwrap_or(name)
 }
 
+/// Under what names a container would be found in a network.
+#[derive(Debug)]
+pub(crate) struct Bearer<'a> {
+    /// Its name; empty when the engine chooses one.
+    pub name: &'a str,
+    /// Its host name; empty when the engine takes its id.
+    pub hostname: &'a str,
+}
+
+impl<'a> Bearer<'a> {
+    /// From its inspect.
+    pub(crate) fn of_container(found: &'a Value) -> Self {
+        let text = |value: Option<&'a Value>| value.and_then(Value::as_str).unwrap_or_default();
+        let hostname = text(found.get("Config").and_then(|config| config.get("Hostname")));
+        let id = text(found.get("Id"));
+        // What the engine takes when no host name was asked for.
+        let hostname = if !hostname.is_empty() && id.starts_with(hostname) { "" } else { hostname };
+        Bearer { name: plain_name(found), hostname }
+    }
+}
+
 /// `[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}`: what the engine takes for a name, an id, or the beginning of one.
 pub(crate) fn is_name(text: &str) -> bool {
     text.len() <= 255
@@ -161,6 +182,11 @@ pub(crate) fn container_patterns(role: &DockerRole) -> Vec<Glob> {
 /// Patterns that name networks.
 pub(crate) fn network_patterns(role: &DockerRole) -> Vec<Glob> {
     globs(&role.networks)
+}
+
+/// Patterns that name volumes.
+pub(crate) fn volume_patterns(role: &DockerRole) -> Vec<Glob> {
+    globs(&role.volumes)
 }
 
 fn globs(selectors: &[Selector]) -> Vec<Glob> {

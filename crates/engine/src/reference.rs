@@ -1,7 +1,8 @@
 //! `docs/engine-api.md`, made from the tables.
 
 use crate::fields::{
-    CREATE, EXEC_CREATE, EXEC_START, Field, HOST_CONFIG, Literal, MOUNT, NETWORK_CREATE, Rule,
+    CREATE, EXEC_CREATE, EXEC_START, Field, HOST_CONFIG, Literal, MOUNT, NETWORK_CONNECT, NETWORK_CREATE,
+    NETWORK_DISCONNECT, Rule, VOLUME_CREATE,
 };
 use crate::kind::Kind;
 use crate::rules::TAKEN_LABELS;
@@ -34,6 +35,9 @@ pub fn reference() -> String {
         ("HostConfig", "Part of a new container; judged again before `start` and `restart`.", HOST_CONFIG),
         ("A mount", "One entry of `HostConfig.Mounts`.", MOUNT),
         ("A new network", "Body of `POST /networks/create`.", NETWORK_CREATE),
+        ("A connection", "Body of `POST /networks/{id}/connect`.", NETWORK_CONNECT),
+        ("Its end", "Body of `POST /networks/{id}/disconnect`.", NETWORK_DISCONNECT),
+        ("A new volume", "Body of `POST /volumes/create`.", VOLUME_CREATE),
         ("A command in a container", "Body of `POST /containers/{id}/exec`.", EXEC_CREATE),
         ("Its start", "Body of `POST /exec/{id}/start`.", EXEC_START),
     ] {
@@ -133,6 +137,11 @@ Made from the tables in `crates/engine`; `doorward` refuses everything that stan
 - `memory`, `cpus` and `pids` are caps of one container. All of a worker together have at most `count` times that.
 - Without egress, the default network is `none`, own networks are internal, and a port can be published but leads
   nowhere. A worker has at most `count` own networks (8 when the role says no `count`).
+- Own volumes are the local driver's, without options; a named volume that is absent is made with the label before the
+  container that wants it. A worker has at most twice `count` of them (16 when the role says no `count`); the anonymous
+  ones belong to their containers.
+- In a network that is not the worker's own, other containers look for each other by name: there an own container has
+  no alias and no host name but its own name, and that begins with the worker's name and `-`.
 - One role must allow all of a request.
 - Before a container starts, its present configuration is judged as if it were made now. Of a container that no worker
   owns, its limits, ports, restart policy, volumes, environment and command are the operator's choice; privileges,

@@ -103,13 +103,6 @@ const CHECKPOINT: Why = (Reason::EndpointRefused, "checkpoints reach into the ho
 const DEBUG: Why = (Reason::EndpointRefused, "the engine's debug pages show its memory", "docker info");
 const COMMIT: Why =
     (Reason::EndpointRefused, "images are not made from containers", "ask the operator for the image");
-const VOLUMES: Why = (
-    Reason::NotYet,
-    "named volumes come with a later version",
-    "an anonymous volume: docker run -v /data IMAGE",
-);
-const CONNECT: Why =
-    (Reason::NotYet, "connecting running containers comes with a later version", "docker run --network NAME");
 const UNKNOWN: Why = (Reason::EndpointRefused, "the Engine API has no such endpoint", "docker ps");
 const SOCKET: Why = (
     Reason::EndpointRefused,
@@ -379,8 +372,14 @@ pub static ENDPOINTS: &[Endpoint] = &[
         &[param("verbose", Never("verbose tells of other hosts")), param("scope", OneOf(&["local"]))],
     ),
     row("DELETE", "/networks/{id}", &[OWN], Changes, Whole, Act::NetworkRemove, &[]),
-    refused("POST", "/networks/{id}/connect", Changes, CONNECT),
-    refused("POST", "/networks/{id}/disconnect", Changes, CONNECT),
+    with_body(
+        row("POST", "/networks/{id}/connect", &[OWN], Changes, Whole, Act::NetworkConnect, &[]),
+        MIB / 64,
+    ),
+    with_body(
+        row("POST", "/networks/{id}/disconnect", &[OWN], Changes, Whole, Act::NetworkDisconnect, &[]),
+        MIB / 64,
+    ),
     // ── volumes ─────────────────────────────────────────────────────────────────────────────────
     row(
         "GET",
@@ -391,19 +390,22 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Act::VolumeList,
         &[param("filters", Filters(&["dangling", "driver", "label", "name"]))],
     ),
-    refused("POST", "/volumes/create", Changes, VOLUMES),
+    with_body(
+        row("POST", "/volumes/create", &[Grant::Verb(Verb::Run)], Changes, Whole, Act::VolumeCreate, &[]),
+        MIB / 16,
+    ),
     refused("POST", "/volumes/prune", Changes, later("prune comes with a later version")),
     row(
         "GET",
         "/volumes/{name}",
-        &[Grant::Verb(Verb::VolumeLs), Grant::Verb(Verb::Inspect)],
+        &[Grant::Verb(Verb::VolumeLs), Grant::Verb(Verb::Inspect), OWN],
         Looks,
         Whole,
         Act::VolumeInspect,
         &[],
     ),
     refused("PUT", "/volumes/{name}", Changes, SWARM),
-    refused("DELETE", "/volumes/{name}", Changes, VOLUMES),
+    row("DELETE", "/volumes/{name}", &[OWN], Changes, Whole, Act::VolumeRemove, &[param("force", Flag)]),
     // ── build ───────────────────────────────────────────────────────────────────────────────────
     refused("POST", "/build", Changes, later("build comes with a later version")),
     refused(

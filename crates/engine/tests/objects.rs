@@ -345,3 +345,141 @@ fn an_unknown_worker_and_a_worker_without_the_verb_get_nothing() {
         "{logs:?}"
     );
 }
+
+#[test]
+fn a_named_volume_that_is_absent_is_made_with_the_label_before_its_container() {
+    for host in [
+        json!({"Binds": ["fresh:/data"]}),
+        json!({"Mounts": [{"Type": "volume", "Source": "fresh", "Target": "/data"}]}),
+    ] {
+        let approved = allowed(&Http::create(&json!({"Image": "busybox", "HostConfig": host})));
+        let [volume] = approved.beforehand.as_slice() else { panic!("{approved:?}") };
+        assert_eq!((volume.method, volume.target.as_str()), ("POST", "/v1.41/volumes/create"));
+        let want = json!({"Name": "fresh", "Driver": "local", "Labels": {"doorward.worker": "hermes"}});
+        assert_eq!(body_of(volume), want);
+        let foreign = json!({"Name": "fresh", "Driver": "local", "Options": null, "Labels": {"doorward.worker": "other"}});
+        let taken = volume.answer.apply(201, foreign.to_string().as_bytes(), &policy(), "hermes");
+        assert_eq!(taken.unwrap_err().reason, Reason::EngineMismatch);
+    }
+    for (name, there) in [("mine", true), ("ollama", true), ("theirs", false), ("withopts", false)] {
+        let host = json!({"Binds": [format!("{name}:/data")]});
+        match decide(&Http::create(&json!({"Image": "busybox", "HostConfig": host})), &policy(), "hermes") {
+            Ok(Decision::Forward(approved)) => assert!(there && approved.beforehand.is_empty(), "{name}"),
+            other => assert!(!there && matches!(other, Ok(Decision::Refuse(_))), "{name} {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_volume_is_made_plain_and_under_a_name_that_is_nobodys() {
+    let create = |body: &Value| Http::json("POST", "/v1.41/volumes/create", body);
+    let made = body_of(&allowed(&create(&json!({"Name": "fresh", "Labels": {"a": "b"}}))));
+    let want = json!({"Name": "fresh", "Driver": "local", "Labels": {"a": "b", "doorward.worker": "hermes"}});
+    assert_eq!(made, want);
+    // Idempotent for what is the worker's already, and for nothing else.
+    let _ = allowed(&create(&json!({"Name": "mine"})));
+    for (body, reason) in [
+        (json!({"Name": "theirs"}), Reason::NameNotAllowed),
+        (json!({"Name": "unlisted"}), Reason::NameNotAllowed),
+        (json!({"Name": "withopts"}), Reason::NameNotAllowed),
+        (json!({"Name": "web-data"}), Reason::NameNotAllowed),
+        (json!({"Name": "../x"}), Reason::NameNotAllowed),
+        (json!({"Name": "a", "Driver": "../../x"}), Reason::FieldNotAllowed),
+        (
+            json!({"Name": "a", "DriverOpts": {"type": "none", "o": "bind", "device": "/"}}),
+            Reason::FieldNotAllowed,
+        ),
+        (json!({"Name": "a", "Labels": {"doorward.worker": "other"}}), Reason::FieldNotAllowed),
+        (json!({"Name": "a", "ClusterVolumeSpec": {"Group": {}}}), Reason::TooLarge),
+    ] {
+        assert_eq!(refused(&create(&body)).reason, reason, "{body}");
+    }
+    let full = |lookup: &doorward_engine::Lookup| match lookup {
+        doorward_engine::Lookup::OwnVolumes => Some(json!({"Volumes": [{}, {}, {}, {}, {}, {}, {}, {}]})),
+        other => answer(other),
+    };
+    let host = json!({"Binds": ["fresh:/data"]});
+    for http in
+        [create(&json!({"Name": "fresh"})), Http::create(&json!({"Image": "busybox", "HostConfig": host}))]
+    {
+        let decision = decide_with(&http, &policy(), "hermes", Facts::default(), full);
+        let Ok(Decision::Refuse(refusal)) = decision else { panic!("{decision:?}") };
+        assert_eq!(refusal.reason, Reason::QuotaReached);
+    }
+}
+
+#[test]
+fn only_own_volumes_are_removed() {
+    assert_eq!(allowed(&Http::new("DELETE", "/volumes/mine?force=1")).target, "/v1.41/volumes/mine?force=1");
+    assert_eq!(refused(&Http::new("DELETE", "/volumes/ollama")).reason, Reason::VerbNotAllowed);
+    for name in ["theirs", "unlisted", "nosuch"] {
+        assert_eq!(
+            told(&Http::new("DELETE", &format!("/volumes/{name}"))),
+            (404, format!("get {name}: no such volume"))
+        );
+    }
+}
+
+#[test]
+fn own_containers_are_connected_to_networks_that_the_worker_may_use() {
+    let on = |network: &str, what: &str, body: &Value| {
+        Http::json("POST", &format!("/v1.41/networks/{network}/{what}"), body)
+    };
+    let approved = allowed(&on(
+        "minenet",
+        "connect",
+        &json!({"Container": "bench-1", "EndpointConfig": {"Aliases": ["db"]}}),
+    ));
+    assert_eq!(approved.target, format!("/v1.41/networks/{}/connect", support::NET));
+    let want = json!({"Container": support::OWN, "EndpointConfig": {"Aliases": ["db"]}});
+    assert_eq!(body_of(&approved), want);
+    let approved = allowed(&on("minenet", "disconnect", &json!({"Container": "bench-1", "Force": true})));
+    assert_eq!(body_of(&approved), json!({"Container": support::OWN, "Force": true}));
+    for what in ["connect", "disconnect"] {
+        for container in ["theirs", "db", "nosuch"] {
+            let want = (404, format!("No such container: {container}"));
+            assert_eq!(told(&on("minenet", what, &json!({"Container": container}))), want);
+        }
+        for network in ["theirnet", "prod-1", "nosuch"] {
+            let want = (404, format!("network {network} not found"));
+            assert_eq!(told(&on(network, what, &json!({"Container": "bench-1"}))), want);
+        }
+        let operators = refused(&on("minenet", what, &json!({"Container": "ollama"})));
+        assert_eq!(operators.reason, Reason::ObjectNotAllowed);
+    }
+    let fixed =
+        json!({"Container": "bench-1", "EndpointConfig": {"IPAMConfig": {"IPv4Address": "10.0.0.1"}}});
+    assert_eq!(refused(&on("minenet", "connect", &fixed)).reason, Reason::FieldNotAllowed);
+}
+
+#[test]
+fn in_an_operators_network_a_container_goes_by_its_own_name_alone() {
+    let create = |name: &str, aliases: Value, hostname: &str| {
+        let target = format!("/v1.41/containers/create{name}");
+        let body = json!({"Image": "busybox", "Hostname": hostname, "HostConfig": {"NetworkMode": "prod-1"},
+            "NetworkingConfig": {"EndpointsConfig": {"prod-1": {"Aliases": aliases}}}});
+        decide(&Http::json("POST", &target, &body), &policy(), "other")
+    };
+    for (name, aliases, hostname) in [
+        ("", json!([]), ""),
+        ("?name=other-1", json!(["other-1"]), "other-1"),
+        ("?name=other-1", json!(null), ""),
+    ] {
+        let decision = create(name, aliases, hostname);
+        assert!(matches!(decision, Ok(Decision::Forward(_))), "{name} {decision:?}");
+    }
+    for (name, aliases, hostname) in [
+        ("", json!(["db"]), ""),
+        ("?name=db", json!([]), ""),
+        ("?name=other-1", json!(["other-1", "db"]), ""),
+        ("?name=other-1", json!([]), "db"),
+        ("?name=otherdb", json!([]), ""),
+    ] {
+        let decision = create(name, aliases, hostname);
+        let Ok(Decision::Refuse(refusal)) = decision else { panic!("{name} {decision:?}") };
+        assert_eq!(refusal.reason, Reason::FieldNotAllowed);
+    }
+    // Without EndpointsConfig the mode alone joins.
+    let body = json!({"Image": "busybox", "Hostname": "db", "HostConfig": {"NetworkMode": "prod-1"}});
+    assert!(matches!(decide(&Http::create(&body), &policy(), "other"), Ok(Decision::Refuse(_))));
+}

@@ -105,7 +105,9 @@ async fn decide(
     let upgrade = intake::offers_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
     let asking = take_body(visit, asked, call, request).await?;
     let turn = match asking.endpoint().act {
-        Act::ContainerCreate | Act::NetworkCreate => Some(guest.turn().await),
+        Act::ContainerCreate | Act::NetworkCreate | Act::VolumeCreate | Act::VolumeRemove => {
+            Some(guest.turn().await)
+        }
         _ => None,
     };
     let facts = gather(visit, &rules, &guest, &asking).await?;
@@ -223,10 +225,9 @@ pub(crate) async fn look_up(
 
 /// Whether the engine has all the objects that were asked for, so that "absent" means "not yours".
 fn is_foreign(facts: &Facts) -> bool {
-    let mut objects = facts
-        .found
-        .iter()
-        .filter(|(lookup, _)| !matches!(lookup, Lookup::OwnContainers | Lookup::OwnNetworks));
+    let mut objects = facts.found.iter().filter(|(lookup, _)| {
+        !matches!(lookup, Lookup::OwnContainers | Lookup::OwnNetworks | Lookup::OwnVolumes)
+    });
     let all_there = objects.all(|(_, found)| found.is_some());
     all_there && !facts.found.is_empty()
 }

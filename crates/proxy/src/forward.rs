@@ -70,10 +70,7 @@ async fn pass(visit: Arc<Visit>, asked: Asked, passage: Passage) -> Reply {
     let mut outcome = Outcome::of(&visit.proxy.broker, &asked.request);
     let carried = match sent {
         Ok(answered) => carry(&visit, passage, answered, &mut outcome).await,
-        Err(error) => {
-            visit.proxy.engine.forget();
-            Err(error.into())
-        }
+        Err(refusal) => Err(refusal),
     };
     let carried = carried.unwrap_or_else(|refusal| Carried::Whole(fail(&mut outcome, &refusal)));
     match carried {
@@ -98,21 +95,41 @@ async fn record_and_send(
     visit: &Visit,
     asked: &Asked,
     passage: &Passage,
-) -> Result<Result<Answered, EngineError>, Refusal> {
+) -> Result<Result<Answered, Refusal>, Refusal> {
     let approved = &passage.approved;
     let recorded =
         asked.allow(visit, &passage.rules, Some(&approved.rule), &approved.objects, approved.effect);
     if approved.effect == Effect::None {
-        let (recorded, sent) = tokio::join!(recorded, send(visit, passage));
-        recorded.map(|()| sent)
-    } else {
-        recorded.await?;
-        Ok(send(visit, passage).await)
+        let (recorded, sent) = tokio::join!(recorded, send(visit, passage, approved));
+        return recorded.map(|()| sent);
     }
+    recorded.await?;
+    for first in &approved.beforehand {
+        if let Err(refusal) = make(visit, passage, first).await {
+            return Ok(Err(refusal));
+        }
+    }
+    Ok(send(visit, passage, approved).await)
 }
 
-async fn send(visit: &Visit, passage: &Passage) -> Result<Answered, EngineError> {
-    let approved = &passage.approved;
+/// Makes what a request needs to be there before it.
+async fn make(visit: &Visit, passage: &Passage, first: &Approved) -> Result<(), Refusal> {
+    let Answered { answer, carrier: _carrier } = send(visit, passage, first).await?;
+    let status = answer.status().as_u16();
+    let body = read_whole(answer.into_body(), patience(visit, first)).await?;
+    first.answer.apply(status, &body, &passage.rules.policy, &visit.worker)?;
+    if status == 201 { Ok(()) } else { Err(EngineError::Garbled.into()) }
+}
+
+async fn send(visit: &Visit, passage: &Passage, approved: &Approved) -> Result<Answered, Refusal> {
+    let sent = try_send(visit, passage, approved).await;
+    sent.map_err(|error| {
+        visit.proxy.engine.forget();
+        error.into()
+    })
+}
+
+async fn try_send(visit: &Visit, passage: &Passage, approved: &Approved) -> Result<Answered, EngineError> {
     let mut upstream = Upstream::connect(&passage.rules.policy.engine_socket).await?;
     let mut head = Request::builder().method(approved.method).uri(&approved.target);
     for (name, value) in &approved.headers {

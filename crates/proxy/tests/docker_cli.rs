@@ -190,9 +190,12 @@ fn what_would_own_the_host_is_refused_with_words_and_leaves_nothing() {
         let told = bench.refused(words);
         assert!(told.contains("doorward: refused ("), "{words:?}: {told}");
     }
-    for words in
-        [&["pull", "busybox"][..], &["run", "busybox", "true"], &["push", "x"], &["volume", "create", "x"]]
-    {
+    for words in [
+        &["pull", "busybox"][..],
+        &["run", "busybox", "true"],
+        &["push", "x"],
+        &["volume", "create", "-d", "x", "y"],
+    ] {
         assert!(bench.refused(words).contains("doorward: refused ("), "{words:?}");
     }
     let denials = bench.broker.intents().into_iter().filter(|intent| !intent.allow).count();

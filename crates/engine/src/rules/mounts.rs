@@ -2,7 +2,7 @@
 
 use super::{Made, Mode, Wish, flag, int, list, not_allowed, text};
 use crate::objects::{self, Standing};
-use crate::{Lookup, uri, walk};
+use crate::{Lookup, uri, volumes, walk};
 use doorward_policy::{Reason, Refusal};
 use serde_json::{Map, Value, json};
 
@@ -249,20 +249,41 @@ fn volume(wish: &Wish<'_>, name: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     let found = wish.facts.found.get(&Lookup::Volume(name.to_owned())).and_then(Option::as_ref);
-    let volume = found.ok_or_else(refuse)?;
+    let volume = match found {
+        Some(volume) => volume,
+        // It is made before the container, with the worker's label.
+        None if wish.mode == Mode::New => return volumes::may_make(wish, name),
+        None => return Err(refuse()),
+    };
     let standing = Standing::of(volume.get("Labels"), wish.worker);
     if !objects::selects(&wish.role.volumes, name, standing) {
         return Err(refuse());
     }
-    if text(volume.get("Driver")) != "local"
-        || volume.get("Options").is_some_and(|options| !walk::is_zero(options))
-    {
+    if !volumes::is_plain(volume) {
         return Err(Refusal::new(
             Reason::ObjectNotAllowed,
             "this volume has a driver or options that are not allowed",
         ));
     }
     Ok(())
+}
+
+/// `Name` of a new volume; the engine chooses one when there is none.
+pub(crate) fn volume_name(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    let name = text(given);
+    if name.is_empty() {
+        return Ok(None);
+    }
+    volumes::may_make(wish, name)?;
+    Ok(Some(json!(name)))
+}
+
+/// `Driver` of a new volume: `local`.
+pub(crate) fn volume_driver(_: &Wish<'_>, given: Option<&Value>) -> Made {
+    match text(given) {
+        "" | "local" => Ok(Some(json!("local"))),
+        _ => Err(not_allowed("only the local volume driver is allowed").nearest("--driver local")),
+    }
 }
 
 /// Names of the volumes that a body wants.

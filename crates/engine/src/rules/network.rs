@@ -1,7 +1,7 @@
 //! Networks and ports.
 
 use super::{Made, Mode, Wish, flag, list, listed, not_allowed, text};
-use crate::objects::{self, Standing};
+use crate::objects::{self, Bearer, Standing};
 use crate::{ApiVersion, Lookup, fields, walk};
 use doorward_policy::{Reason, Refusal};
 use serde_json::{Map, Value, json};
@@ -54,15 +54,11 @@ pub(crate) fn endpoints(wish: &Wish<'_>, given: Option<&Value>) -> Made {
             }
             continue;
         }
-        let id = match name.as_str() {
-            "default" | "bridge" | "none" | "host" => {
-                return Err(not_allowed("this network cannot be joined").path(path).nearest(networks(wish)));
-            }
-            name => network(wish, name).map_err(|refusal| refusal.path(&path))?,
-        };
-        if let Some(endpoint) = endpoint_by_id(&parts, &id).map_err(|refusal| refusal.path(&path))?
-            && made.insert(id, endpoint).is_some()
-        {
+        if ["default", "bridge", "none", "host"].contains(&name.as_str()) {
+            return Err(not_allowed("this network cannot be joined").path(path).nearest(networks(wish)));
+        }
+        let (id, endpoint) = joined(wish, name, Some(&parts)).map_err(|refusal| refusal.path(&path))?;
+        if made.insert(id, endpoint).is_some() {
             return Err(not_allowed("a network is named twice").path(path));
         }
     }
@@ -75,20 +71,62 @@ pub(crate) fn endpoints(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     Ok((!made.is_empty()).then(|| made.into()))
 }
 
-fn endpoint_by_id(parts: &Value, id: &str) -> Result<Option<Value>, Refusal> {
+/// A container's place in a network that the worker may use, and that network's id.
+pub(crate) fn joined(wish: &Wish<'_>, name: &str, parts: Option<&Value>) -> Result<(String, Value), Refusal> {
+    let id = network(wish, name)?;
+    let parts = parts.unwrap_or(&Value::Null);
     let given = text(parts.get("NetworkID"));
     if !given.is_empty() && given != id {
         return Err(not_allowed("the network's id is another network's"));
     }
-    let mut made = Map::new();
     let aliases = list(parts.get("Aliases"));
     if !aliases.iter().all(|alias| objects::is_name(text(Some(alias)))) {
         return Err(not_allowed("an alias is letters, digits, '_', '.' and '-'"));
     }
+    let mut made = Map::new();
     if !aliases.is_empty() {
         made.insert("Aliases".into(), json!(aliases));
     }
-    Ok(Some(made.into()))
+    Ok((id, made.into()))
+}
+
+/// Judges the names by which a new container would be found in the networks that its body wants.
+pub(crate) fn names_in_networks(wish: &Wish<'_>, bearer: &Bearer<'_>) -> Result<(), Refusal> {
+    let endpoints = wish.body.get("NetworkingConfig").and_then(|config| config.get("EndpointsConfig"));
+    for network in named_networks(wish.body) {
+        names_in(wish, &network, endpoints.and_then(|endpoints| endpoints.get(&network)), bearer)?;
+    }
+    Ok(())
+}
+
+/// In a network of the worker's own a container has what names it likes. Other containers of an operator's
+/// network look each other up by name, and would take a worker's container for one of theirs.
+pub(crate) fn names_in(
+    wish: &Wish<'_>,
+    network: &str,
+    endpoint: Option<&Value>,
+    bearer: &Bearer<'_>,
+) -> Result<(), Refusal> {
+    if is_own(wish, network) {
+        return Ok(());
+    }
+    let aliases = list(endpoint.and_then(|endpoint| endpoint.get("Aliases"))).iter();
+    let mut names = aliases.map(|alias| text(Some(alias))).chain([bearer.hostname]);
+    if names.any(|name| !name.is_empty() && name != bearer.name) {
+        let message = "in a network that is not your own, a container goes by its own name alone";
+        return Err(not_allowed(message).nearest("no --network-alias and no --hostname"));
+    }
+    let marked = bearer.name.strip_prefix(wish.worker).is_some_and(|rest| rest.starts_with('-'));
+    if bearer.name.is_empty() || marked {
+        return Ok(());
+    }
+    let message = "in a network that is not your own, a container's name begins with yours";
+    Err(not_allowed(message).nearest(format!("--name {}-1", wish.worker)))
+}
+
+fn is_own(wish: &Wish<'_>, name: &str) -> bool {
+    let found = wish.facts.found.get(&Lookup::Network(name.to_owned())).and_then(Option::as_ref);
+    found.is_some_and(|found| Standing::of(found.get("Labels"), wish.worker) == Standing::Own)
 }
 
 /// The id of a network that the worker may use.

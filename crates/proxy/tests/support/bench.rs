@@ -133,6 +133,9 @@ impl Drop for Bench {
                 drop(engine(&["network", "rm", &id]));
             }
         }
+        for name in engine_lines(&["volume", "ls", "-q", "--filter", &label]) {
+            drop(engine(&["volume", "rm", "-f", &name]));
+        }
         drop(engine(&["rmi", "-f", &self.image]));
     }
 }
