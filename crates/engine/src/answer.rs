@@ -6,6 +6,7 @@ use crate::objects::{self, Standing, roles};
 use crate::redact::{redacted, without_values};
 use crate::rules::IMAGE;
 use crate::system;
+use crate::usage::usage;
 use crate::volumes::is_plain_own;
 use doorward_policy::{DockerRole, Policy, Reason, Refusal, Verb};
 use serde_json::{Map, Value, json};
@@ -33,6 +34,7 @@ enum Filter {
     OwnVolume,
     Exec,
     Info { states: Vec<String> },
+    Usage,
     Version,
 }
 
@@ -71,6 +73,7 @@ impl Answer {
             (Filter::OwnVolume, value) if !is_plain_own(&value, worker) => return Err(taken()),
             (Filter::OwnVolume, Value::Object(map)) => volume(map),
             (Filter::Exec, Value::Object(map)) => exec(map),
+            (Filter::Usage, Value::Object(map)) => usage(&map, &seen),
             (Filter::Info { states }, Value::Object(map)) => system::info(&map, states),
             (Filter::Version, Value::Object(map)) => system::version(&map),
             _ => return Err(strange()),
@@ -127,6 +130,9 @@ impl Answer {
     pub(crate) fn exec() -> Answer {
         Answer { filter: Filter::Exec, said: Vec::new() }
     }
+    pub(crate) fn usage() -> Answer {
+        Answer { filter: Filter::Usage, said: Vec::new() }
+    }
     pub(crate) fn version() -> Answer {
         Answer { filter: Filter::Version, said: Vec::new() }
     }
@@ -169,21 +175,21 @@ fn collect_paths(value: &Value, into: &mut Vec<String>) {
 type Redact = fn(&Value) -> Value;
 
 /// What one worker may see.
-struct Seen<'a> {
-    policy: &'a Policy,
-    worker: &'a str,
+pub(crate) struct Seen<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) worker: &'a str,
 }
 
 impl Seen<'_> {
-    fn standing(&self, labels: Option<&Value>) -> Standing {
+    pub(crate) fn standing(&self, labels: Option<&Value>) -> Standing {
         Standing::of(labels, self.worker)
     }
 
-    fn any_role(&self, sees: impl Fn(&DockerRole) -> bool) -> bool {
+    pub(crate) fn any_role(&self, sees: impl Fn(&DockerRole) -> bool) -> bool {
         roles(self.policy, self.worker).any(sees)
     }
 
-    fn listed_container(&self, mut entry: Value) -> Option<Value> {
+    pub(crate) fn listed_container(&self, mut entry: Value) -> Option<Value> {
         let map = entry.as_object_mut()?;
         let standing = self.standing(map.get("Labels"));
         let own = standing == Standing::Own;
@@ -269,7 +275,7 @@ impl Seen<'_> {
         }
     }
 
-    fn listed_image(&self, mut entry: Value) -> Option<Value> {
+    pub(crate) fn listed_image(&self, mut entry: Value) -> Option<Value> {
         let map = entry.as_object_mut()?;
         let own = self.standing(map.get("Labels")) == Standing::Own;
         let tagged = self.show_names(map);
@@ -319,17 +325,19 @@ impl Seen<'_> {
 
     fn volumes(&self, map: &Map<String, Value>) -> Value {
         let list = map.get("Volumes").and_then(Value::as_array).cloned().unwrap_or_default();
-        let seen = list.into_iter().filter_map(|entry| {
-            let Value::Object(entry) = entry else { return None };
-            let standing = self.standing(entry.get("Labels"));
-            let name = entry.get("Name").and_then(Value::as_str).unwrap_or_default();
-            let seen = standing == Standing::Own
-                || self.any_role(|role| {
-                    role.verbs.contains(&Verb::VolumeLs) && objects::selects(&role.volumes, name, standing)
-                });
-            seen.then(|| volume(entry))
-        });
-        json!({"Volumes": seen.collect::<Vec<_>>(), "Warnings": null})
+        let seen: Vec<Value> = list.into_iter().filter_map(|entry| self.listed_volume(entry)).collect();
+        json!({"Volumes": seen, "Warnings": null})
+    }
+
+    pub(crate) fn listed_volume(&self, entry: Value) -> Option<Value> {
+        let Value::Object(entry) = entry else { return None };
+        let standing = self.standing(entry.get("Labels"));
+        let name = entry.get("Name").and_then(Value::as_str).unwrap_or_default();
+        let seen = standing == Standing::Own
+            || self.any_role(|role| {
+                role.verbs.contains(&Verb::VolumeLs) && objects::selects(&role.volumes, name, standing)
+            });
+        seen.then(|| volume(entry))
     }
 }
 

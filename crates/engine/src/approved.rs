@@ -38,6 +38,8 @@ pub struct Approved {
     /// What must be made before this is sent, in this order: each answered with 201 and by an answer that
     /// [`crate::Answer::apply`] takes.
     pub beforehand: Vec<Approved>,
+    /// What of a stream of events is passed on; `None` for every other stream.
+    pub events: Option<crate::EventFilter>,
 }
 
 /// An approval by an endpoint's row alone; what the row does not say is filled in by who judges.
@@ -68,5 +70,6 @@ pub(crate) fn approve(request: &Request, policy: &Policy, rule: &str, verb: &'st
         expected: None,
         binds: Vec::new(),
         beforehand: Vec::new(),
+        events: None,
     }
 }

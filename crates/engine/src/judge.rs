@@ -6,8 +6,8 @@ use crate::image_name::ImageName;
 use crate::objects::{self, Denied, Standing, granted, is_full_id, labels, plain_name};
 use crate::rules::Wish;
 use crate::{
-    Access, Act, Answer, Approved, Decision, Effect, Facts, Lookup, Request, Shape, connect, create, exec,
-    present, uri, volumes,
+    Access, Act, Answer, Approved, Decision, Effect, Facts, Lookup, Request, Shape, connect, create, events,
+    exec, present, prune, uri, volumes,
 };
 use doorward_policy::{DockerRole, Policy, Reason, Refusal, Verb};
 use serde_json::{Value, json};
@@ -28,6 +28,11 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, worker: &str) ->
         Act::Ping | Act::Version => judged.always(),
         Act::Absent => Decision::absent("plugin", request.named()),
         Act::Info => judged.info(),
+        Act::DiskUsage => judged.usage(),
+        Act::Events => events::judge(request, facts, policy, worker),
+        Act::ContainerPrune | Act::ImagePrune | Act::NetworkPrune | Act::VolumePrune => {
+            prune::judge(request, policy, worker)
+        }
         Act::ContainerList | Act::ImageList | Act::NetworkList | Act::VolumeList => judged.list(),
         Act::ContainerCreate => create::container(request, facts, policy, worker),
         Act::NetworkCreate => create::network(request, facts, policy, worker),
@@ -85,6 +90,17 @@ impl<'a> Judged<'a> {
                 Decision::forward(approved)
             }
             Err(denied) => refuse(denied, "info", ""),
+        }
+    }
+
+    fn usage(&self) -> Decision {
+        match granted(self.policy, self.worker, self.request.endpoint(), None) {
+            Ok((role, verb)) => {
+                let mut approved = self.approve(&rule(role, verb), verb.words());
+                approved.answer = Answer::usage();
+                Decision::forward(approved)
+            }
+            Err(denied) => refuse(denied, "df", ""),
         }
     }
 

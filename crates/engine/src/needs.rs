@@ -33,6 +33,7 @@ impl Request {
             Act::NetworkConnect | Act::NetworkDisconnect if is_name(name) => self.connect_needs(name),
             Act::VolumeCreate => self.volume_needs(),
             Act::Info => vec![Lookup::OwnContainers],
+            Act::Events => vec![Lookup::OwnNetworks, Lookup::OwnVolumes],
             _ => Vec::new(),
         };
         wanted.retain(|lookup| !facts.found.contains_key(lookup));

@@ -79,6 +79,25 @@ impl Query {
         out
     }
 
+    /// The values of one filter.
+    pub(crate) fn filters(&self, key: &str) -> impl Iterator<Item = &str> {
+        let values = match self.0.get("filters") {
+            Some(Typed::Filters(filters)) => filters.get(key),
+            _ => None,
+        };
+        values.into_iter().flatten().map(String::as_str)
+    }
+
+    /// The same with one more value of a filter.
+    pub(crate) fn with_filter(&self, key: &str, value: String) -> Query {
+        let mut query = self.clone();
+        let filters = query.0.entry("filters").or_insert_with(|| Typed::Filters(BTreeMap::new()));
+        if let Typed::Filters(filters) = filters {
+            filters.entry(key.to_owned()).or_default().insert(value);
+        }
+        query
+    }
+
     /// As data, for the audit log.
     pub(crate) fn record(&self) -> Value {
         self.0.iter().map(|(name, typed)| ((*name).to_owned(), typed.record())).collect::<Map<_, _>>().into()

@@ -62,6 +62,11 @@ const fn with_body(endpoint: Endpoint, most: usize) -> Endpoint {
     Endpoint { body: Body::Json(most), ..endpoint }
 }
 
+/// A prune of own objects.
+const fn prune(path: &'static str, act: Act, query: &'static [Param]) -> Endpoint {
+    row("POST", path, &[Grant::Verb(Verb::Prune)], Changes, Whole, act, query)
+}
+
 /// A row that nobody may use.
 const fn refused(method: &'static str, path: &'static str, effect: Effect, why: Why) -> Endpoint {
     let (reason, message, nearest) = why;
@@ -129,8 +134,27 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row("HEAD", "/_ping", ALWAYS, Looks, Whole, Act::Ping, &[]),
     row("GET", "/version", ALWAYS, Looks, Whole, Act::Version, &[]),
     row("GET", "/info", &[Grant::Verb(Verb::Info)], Looks, Whole, Act::Info, &[]),
-    refused("GET", "/events", ReadsOut, later("events come with a later version")),
-    refused("GET", "/system/df", Looks, later("df comes with a later version")),
+    row(
+        "GET",
+        "/events",
+        &[Grant::Verb(Verb::Events)],
+        ReadsOut,
+        Stream,
+        Act::Events,
+        &[param("since", Time), param("until", Time), param("filters", Filters(EVENT_FILTERS))],
+    ),
+    row(
+        "GET",
+        "/system/df",
+        &[Grant::Verb(Verb::Df)],
+        Looks,
+        Whole,
+        Act::DiskUsage,
+        &[
+            param("type", OneOf(&["container", "image", "volume", "build-cache"])),
+            param("verbose", Never("leave verbose out: the lists come without it")),
+        ],
+    ),
     refused("POST", "/auth", Changes, REGISTRY),
     // ── containers ──────────────────────────────────────────────────────────────────────────────
     row(
@@ -161,7 +185,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         ),
         MIB,
     ),
-    refused("POST", "/containers/prune", Changes, later("prune comes with a later version")),
+    prune("/containers/prune", Act::ContainerPrune, PRUNE),
     row(
         "GET",
         "/containers/{id}/json",
@@ -337,7 +361,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     refused("GET", "/images/search", ReadsOut, REGISTRY),
     refused("GET", "/images/get", ReadsOut, CONTENT),
     refused("POST", "/images/load", Changes, later("load comes with a later version")),
-    refused("POST", "/images/prune", Changes, later("prune comes with a later version")),
+    prune("/images/prune", Act::ImagePrune, IMAGE_PRUNE),
     row(
         "GET",
         "/images/{name}/json",
@@ -361,7 +385,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         row("POST", "/networks/create", &[Grant::Verb(Verb::Run)], Changes, Whole, Act::NetworkCreate, &[]),
         MIB / 16,
     ),
-    refused("POST", "/networks/prune", Changes, later("prune comes with a later version")),
+    prune("/networks/prune", Act::NetworkPrune, PRUNE),
     row(
         "GET",
         "/networks/{id}",
@@ -394,7 +418,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         row("POST", "/volumes/create", &[Grant::Verb(Verb::Run)], Changes, Whole, Act::VolumeCreate, &[]),
         MIB / 16,
     ),
-    refused("POST", "/volumes/prune", Changes, later("prune comes with a later version")),
+    prune("/volumes/prune", Act::VolumePrune, VOLUME_PRUNE),
     row(
         "GET",
         "/volumes/{name}",
@@ -476,6 +500,13 @@ const CONTAINER_FILTERS: &[&str] = &[
     "ancestor", "exited", "expose", "health", "id", "is-task", "label", "name", "network", "publish",
     "status", "volume",
 ];
+
+/// Filters of events; kept here and not by the engine, which would match what the worker does not see.
+const EVENT_FILTERS: &[&str] = &["container", "event", "image", "label", "network", "type", "volume"];
+
+const PRUNE: &[Param] = &[param("filters", Filters(&["label", "label!", "until"]))];
+const IMAGE_PRUNE: &[Param] = &[param("filters", Filters(&["dangling", "label", "label!", "until"]))];
+const VOLUME_PRUNE: &[Param] = &[param("filters", Filters(&["all", "label", "label!"]))];
 
 const NETWORK_LIST: &[Param] =
     &[param("filters", Filters(&["dangling", "driver", "id", "label", "name", "scope", "type"]))];

@@ -78,6 +78,7 @@ fn own_volume(wish: &Wish<'_>, name: &str) -> Approved {
         expected: None,
         binds: Vec::new(),
         beforehand: Vec::new(),
+        events: None,
     };
     with_body(approved, &body)
 }

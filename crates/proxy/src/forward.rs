@@ -4,7 +4,7 @@ use crate::engine_link::{Carrier, EngineError, Upstream, read_whole};
 use crate::limits::Permit;
 use crate::outcome::Outcome;
 use crate::record::Asked;
-use crate::reply::{self, Passing, Reply};
+use crate::reply::{self, Passing, Reply, Sieve};
 use crate::rules::Rules;
 use crate::tunnel;
 use crate::visit::{Guest, Visit};
@@ -75,9 +75,10 @@ async fn pass(visit: Arc<Visit>, asked: Asked, passage: Passage) -> Reply {
     let carried = carried.unwrap_or_else(|refusal| Carried::Whole(fail(&mut outcome, &refusal)));
     match carried {
         Carried::Whole(reply) => reply,
-        Carried::Stream { answer, held, ceiling } => {
+        Carried::Stream { answer, sieve, held, ceiling } => {
             let (head, body) = answer.into_parts();
-            let mut reply = reply::stream(head.status.as_u16(), Passing { body, outcome, _held: held });
+            let mut reply =
+                reply::stream(head.status.as_u16(), Passing { body, outcome, sieve, _held: held });
             reply::pass_headers(&mut reply, &head.headers, ceiling);
             reply
         }
@@ -147,7 +148,12 @@ async fn try_send(visit: &Visit, passage: &Passage, approved: &Approved) -> Resu
 /// What the engine's answer came to.
 enum Carried {
     Whole(Reply),
-    Stream { answer: Response<Incoming>, held: Box<(Carrier, Permit)>, ceiling: ApiVersion },
+    Stream {
+        answer: Response<Incoming>,
+        sieve: Option<Sieve>,
+        held: Box<(Carrier, Permit)>,
+        ceiling: ApiVersion,
+    },
     Tunnel(tunnel::Tunnel),
 }
 
@@ -171,7 +177,9 @@ async fn carry(
         (0..200, ..) => Err(EngineError::Garbled.into()),
         (200..300, Shape::Stream | Shape::Hijack { .. }, _) => {
             let held = Box::new((carrier, passage.permit));
-            Ok(Carried::Stream { answer, held, ceiling: passage.ceiling })
+            let (rules, worker) = (passage.rules, visit.worker.clone());
+            let sieve = passage.approved.events.map(|filter| Sieve { filter, rules, worker });
+            Ok(Carried::Stream { answer, sieve, held, ceiling: passage.ceiling })
         }
         _ => whole(visit, &passage, answer, outcome).await.map(Carried::Whole),
     }

@@ -1,7 +1,8 @@
 //! What a worker is sent.
 
 use crate::outcome::Outcome;
-use doorward_engine::{ApiVersion, http_status, refusal_body};
+use crate::rules::Rules;
+use doorward_engine::{ApiVersion, EventFilter, http_status, refusal_body};
 use doorward_policy::Refusal;
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -9,6 +10,7 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// The answer to one request.
@@ -33,8 +35,27 @@ pub(crate) struct Passing {
     pub(crate) body: Incoming,
     /// Told when it ends, or when the worker is gone.
     pub(crate) outcome: Outcome,
+    /// What of it goes on; all when there is none.
+    pub(crate) sieve: Option<Sieve>,
     /// Ended with it: the connection to the engine, the worker's permit.
     pub(crate) _held: Box<dyn Held>,
+}
+
+/// Events, each judged by itself as it comes.
+#[derive(Debug)]
+pub(crate) struct Sieve {
+    /// What is let through.
+    pub(crate) filter: EventFilter,
+    /// By which policy.
+    pub(crate) rules: Arc<Rules>,
+    /// To whom.
+    pub(crate) worker: String,
+}
+
+impl Sieve {
+    fn push(&mut self, data: &[u8]) -> Bytes {
+        self.filter.push(data, &self.rules.policy, &self.worker).into()
+    }
 }
 
 /// Something that is only kept alive.
@@ -81,8 +102,14 @@ impl Passing {
             match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
-                        self.outcome.add(data.len());
-                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                        let data = match &mut self.sieve {
+                            Some(sieve) => sieve.push(&data),
+                            None => data,
+                        };
+                        if !data.is_empty() {
+                            self.outcome.add(data.len());
+                            return Poll::Ready(Some(Ok(Frame::data(data))));
+                        }
                     }
                     // Trailers are headers that nobody asked for.
                     Err(_trailers) => {}

@@ -32,7 +32,7 @@ const RULES: [(&str, Then); 31] = [
     ("docker build -", NotYet),
     ("docker run --rm IMAGE echo hello", Works),
     ("docker compose ps", NotYet),
-    ("docker system df", NotYet),
+    ("docker system df", Works),
     ("docker network ls", Works),
     ("docker volume ls", Works),
     ("iptables -L -n -v", Works),

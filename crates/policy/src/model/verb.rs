@@ -87,6 +87,9 @@ impl Verb {
                 | Pull
                 | Run
                 | Exec
+                | Df
+                | Prune
+                | Events
                 | NetworkLs
                 | VolumeLs
         )

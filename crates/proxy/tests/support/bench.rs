@@ -181,7 +181,7 @@ roles = ["bench"]
 about = "What the proxy's tests may do."
 [role.bench.docker]
 verbs = ["ps", "inspect", "logs", "images", "info", "version", "start", "stop", "restart", "rm", "wait",
-         "pull", "run", "network ls", "volume ls"]
+         "pull", "run", "df", "prune", "events", "network ls", "volume ls"]
 containers = ["own"]
 images = ["{image}", "library-of-nobody/*"]
 networks = ["own"]
