@@ -12,12 +12,15 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
 }
 
 /// Characters that must not reach a terminal raw: C0, DEL, C1, the line and paragraph separators, and those
-/// that reorder or hide text (bidirectional controls, zero-width and tag characters; Unicode 16, `Cf`).
+/// that reorder or hide text (interlinear annotations; Unicode 16, `Default_Ignorable_Code_Point`).
 pub(crate) fn is_active(c: char) -> bool {
     matches!(c,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}'
-        | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+        | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 struct Escaping;
@@ -49,7 +52,7 @@ mod tests {
 
     #[test]
     fn active_characters_are_escaped_and_come_back() {
-        let text = "a\u{7f}b\u{9b}c\u{2028}d\u{202e}e\u{e0041}f\x1b\n\"\\ü";
+        let text = "a\u{ad}\u{fe0f}\u{7f}b\u{9b}c\u{2028}d\u{202e}e\u{e0041}f\x1b\n\"\\ü";
         let line = String::from_utf8(encode(&text).unwrap()).unwrap();
         assert!(!line.chars().any(is_active), "{line}");
         assert!(line.contains("\\u007f") && line.contains("\\udb40\\udc41") && line.contains('ü'));

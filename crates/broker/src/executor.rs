@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,7 @@ pub(crate) struct Executor {
     pub(crate) isolation: Isolation,
     landlock: u32,
     rooms: Rooms,
-    /// The docker client's. It reads any file that its words name (`--env-file`), so it sees none of `/etc`,
-    /// of which it needs none.
+    /// The docker client's: no file of the host's but what its loader needs.
     client_rooms: Rooms,
     /// The filters': no file system but what their loader needs.
     filter_rooms: Rooms,
@@ -90,17 +89,14 @@ impl Executor {
         } else {
             &[Isolation::UserNamespace]
         };
-        // Last, so that what is hidden in it is still found.
-        let etc = std::iter::once(PathBuf::from("/etc"));
-        let clients = Hidden { paths: hidden.paths.iter().cloned().chain(etc).collect() };
         let unowned = unowned();
         let mut executor = Executor {
             isolation: Isolation::Bare,
             landlock: landlock::version(),
             etc_disowned: unowned.is_some(),
             filter_rooms: Rooms::new(&sandbox::FILTERS, mountpoint.clone(), hidden.clone(), unowned.clone()),
-            rooms: Rooms::new(&sandbox::COMMANDS, mountpoint.clone(), hidden, unowned.clone()),
-            client_rooms: Rooms::new(&sandbox::COMMANDS, mountpoint, clients, unowned),
+            client_rooms: Rooms::new(&sandbox::CLIENT, mountpoint.clone(), hidden.clone(), unowned.clone()),
+            rooms: Rooms::new(&sandbox::COMMANDS, mountpoint, hidden, unowned),
             accounts: Mutex::default(),
         };
         for way in ways {
@@ -117,6 +113,7 @@ impl Executor {
     fn try_out(&self) -> Result<(), String> {
         let worker = Worker {
             name: "probe".into(),
+            at: doorward_policy::Location::default(),
             user: String::new(),
             keys: Vec::new(),
             from: Vec::new(),
@@ -160,11 +157,19 @@ impl Executor {
         let sees_processes = how.caps.contains("sys_ptrace");
         let (rooms, proc) = match kind {
             Kind::Command => (&self.rooms, if sees_processes { Proc::Host } else { Proc::Own }),
-            Kind::Client => (&self.client_rooms, Proc::Own),
+            // A script is opened by a path in `/proc`; a program needs none of it.
+            Kind::Client if program.interpreter.is_some() => (&self.client_rooms, Proc::OwnProcesses),
+            Kind::Client => (&self.client_rooms, Proc::None),
             Kind::Filter => (&self.filter_rooms, Proc::None),
         };
         let is_filter = kind == Kind::Filter;
-        let loader = if is_filter { loader(&program)? } else { None };
+        let loader = match kind {
+            Kind::Command => None,
+            Kind::Client => client_loader(&program)?,
+            Kind::Filter => loader(&program)?,
+        };
+        let whole = if kind == Kind::Client { Some(with_libraries(how, &program)?) } else { None };
+        let how = whole.as_ref().unwrap_or(how);
         let shut = Shut {
             network: (!is_filter).then_some(how.network),
             keep_group: self.isolation == Isolation::Bare,
@@ -220,6 +225,27 @@ impl Executor {
         known.insert(who, (Instant::now(), ids.clone()));
         Ok((ids, HOME.to_owned()))
     }
+}
+
+/// What the docker client, or the interpreter that a packager put before it, is loaded from.
+fn client_file(program: &Program) -> &OwnedFd {
+    program.interpreter.as_ref().map_or(&program.fd, |interpreter| &interpreter.fd)
+}
+
+fn client_loader(program: &Program) -> Result<Option<CString>, PrepareError> {
+    elf::loader(client_file(program)).map_err(|error| unfit_client(program, &error))
+}
+
+/// How the docker client runs, with the files that its loader opens.
+fn with_libraries(how: &How, program: &Program) -> Result<How, PrepareError> {
+    let files = elf::opened(client_file(program)).map_err(|error| unfit_client(program, &error))?;
+    let files = files.iter().map(|path| path.to_string_lossy().into_owned());
+    Ok(How { read: how.read.iter().cloned().chain(files).collect(), ..how.clone() })
+}
+
+fn unfit_client(program: &Program, error: &std::io::Error) -> PrepareError {
+    eprintln!("doorward: broker: {} cannot be used: {error}", program.path.display());
+    PrepareError::Unavailable("the docker client is not installed in a way that doorward can use".into())
 }
 
 /// What the kernel starts a filter by. A script has no place among filters: its interpreter would have

@@ -6,7 +6,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod accounts;
-mod binds;
+pub mod binds;
 mod caps;
 pub mod chain;
 mod child;
@@ -18,6 +18,7 @@ pub mod host;
 pub mod identity;
 mod landlock;
 mod listeners;
+mod peer;
 mod plan;
 pub mod policy_files;
 pub mod program;

@@ -36,7 +36,9 @@ pub(crate) enum Proc {
     Own,
     /// The host's, read-only: for rules with `sys_ptrace`, whose purpose is to see processes.
     Host,
-    /// None: for filters.
+    /// Of its own PID namespace, without the files that tell of the host.
+    OwnProcesses,
+    /// None: for filters and the docker client.
     None,
 }
 
@@ -166,8 +168,8 @@ pub(crate) fn words(program: &Program, argv: &[String]) -> Option<Strings> {
 
 /// The limits of every command. Memory is limited for each process, since a client can be told to read an
 /// endless file (`docker run --security-opt seccomp=/dev/zero`); all of them together are the cgroup's matter.
-/// The number of processes is counted over the
-/// whole account, which all commands of a worker share; root's account is everybody's, so it is left alone.
+/// The number of processes is counted over the whole account, which all commands of a worker share; root's
+/// account is everybody's, so it is left alone.
 pub(crate) fn limits(root: bool) -> Vec<Limit> {
     let all = [
         (libc::RLIMIT_CORE, 0),

@@ -1,7 +1,7 @@
 //! From messages to audit records, with the policy's secrets taken out.
 
 use doorward_audit::{Entry, Http, Kind, Outcome, Verdict};
-use doorward_policy::{Runs, Worker};
+use doorward_policy::Runs;
 use doorward_wire::broker::{Asker, Decision, End, HttpRecord, RequestId, Stage, StageErr, StageOut};
 use serde_json::{Map, Value};
 
@@ -36,7 +36,7 @@ pub(crate) fn intent(asked: Asked<'_>, runs: &Runs) -> Entry {
         source: asker.source.clone(),
         way: Some(asker.way.clone()),
         operation: operation.map(|operation| redacted(operation, runs, 0)),
-        argv: argv.map(|argv| argv.into_iter().map(clean).collect()),
+        argv: argv.map(|argv| words(&argv, runs)),
         line_base64,
         http: http.map(|http| Http {
             method: http.method,
@@ -51,6 +51,18 @@ pub(crate) fn intent(asked: Asked<'_>, runs: &Runs) -> Entry {
         policy: Some(policy.to_owned()),
         weaker,
         ..Entry::new(Kind::Intent)
+    }
+}
+
+/// The words of a command. A secret that only shows when they are read together, as in `--token X`, leaves
+/// the whole of them as one text.
+fn words(argv: &[String], runs: &Runs) -> Vec<String> {
+    let each: Vec<String> = argv.iter().map(|word| runs.redact(word).into_owned()).collect();
+    let together = each.join(" ");
+    match runs.redact(&argv.join(" ")) == together {
+        true => each,
+        // Of what is redacted by now, since a pattern may know a word only by its beginning.
+        false => vec![runs.redact(&together).into_owned()],
     }
 }
 
@@ -122,9 +134,4 @@ fn redacted(value: Value, runs: &Runs, depth: usize) -> Value {
         ),
         other => other,
     }
-}
-
-/// The seconds that a rule or else the worker's limit gives.
-pub(crate) fn seconds(rule: Option<u64>, worker: &Worker) -> u64 {
-    rule.unwrap_or(worker.limits.lines_seconds).min(worker.limits.lines_seconds)
 }

@@ -174,7 +174,7 @@ fn make(
     let raised =
         rustix::io::fcntl_dupfd_cloexec(&namespace, LOWEST).map_err(rustix::io::Errno::raw_os_error)?;
     // A command's own /proc is its own matter.
-    let proc = if proc == Proc::Own { Proc::None } else { proc };
+    let proc = if proc == Proc::Host { proc } else { Proc::None };
     root::build(view, mountpoint, Build { devices: Devices::Made, proc, unowned }, place)?;
     Ok(raised)
 }

@@ -46,7 +46,8 @@ fn join(plan: &Plan) -> Sys<()> {
     sys::close(slot::ROOM);
     call!(libc::SYS_unshare, libc::CLONE_NEWNS)?;
     match plan.proc {
-        Proc::Own => mount_proc(c"/proc"),
+        Proc::Own => mount_proc(c"/proc", WHOLE),
+        Proc::OwnProcesses => mount_proc(c"/proc", PROCESSES),
         // The room has the host's, or none.
         Proc::Host | Proc::None => Ok(()),
     }
@@ -88,7 +89,8 @@ pub(crate) fn build(view: &View, mountpoint: &CStr, how: Build, place: &mut u16)
     }
     *place = u16::MAX - 5;
     match how.proc {
-        Proc::Own => mount_proc(c"proc")?,
+        Proc::Own => mount_proc(c"proc", WHOLE)?,
+        Proc::OwnProcesses => mount_proc(c"proc", PROCESSES)?,
         // Without following symlinks: `/proc/PID/root` would lead out of the new root.
         Proc::Host => {
             bind(c"/proc", c"proc", false, READ_ONLY | mount_attr::NOEXEC | mount_attr::NOSYMFOLLOW, None)?;
@@ -105,8 +107,12 @@ pub(crate) fn build(view: &View, mountpoint: &CStr, how: Build, place: &mut u16)
 }
 
 /// Init's command line is the broker's: a command does not see it.
-fn mount_proc(at: &CStr) -> Sys<()> {
-    sys::mount(c"none", at, Some(c"proc"), PROC_FLAGS, Some(c"hidepid=2"))
+const WHOLE: &CStr = c"hidepid=2";
+/// Linux 5.8.
+const PROCESSES: &CStr = c"hidepid=2,subset=pid";
+
+fn mount_proc(at: &CStr, options: &CStr) -> Sys<()> {
+    sys::mount(c"none", at, Some(c"proc"), PROC_FLAGS, Some(options))
 }
 
 /// Writes a setting of the kernel.

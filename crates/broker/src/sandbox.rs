@@ -70,6 +70,8 @@ pub(crate) struct Base {
     empty: &'static [&'static str],
     /// Whether there are `/dev` and, as the plan says, `/proc`.
     kernel: bool,
+    /// Whether Landlock lets `/proc` be read.
+    proc: bool,
 }
 
 /// Of commands: programs, libraries and configuration.
@@ -79,6 +81,18 @@ pub(crate) const COMMANDS: Base = Base {
     links: &["/run/current-system", "/run/opengl-driver", "/var/run"],
     empty: &["proc", "dev", "run", "tmp", "var", "var/tmp", "root", "home"],
     kernel: true,
+    proc: true,
+};
+
+/// Of the docker client, which opens any path that its words name (`--env-file`): no file of the host's. What
+/// the client's own file needs is added to it as what it reads.
+pub(crate) const CLIENT: Base = Base {
+    trees: &["/nix/store"],
+    access: Access::ReadExecute,
+    links: &["/var/run"],
+    empty: &["proc", "dev", "run", "var"],
+    kernel: true,
+    proc: false,
 };
 
 /// Of filters: what the loader needs, and nothing else. The program itself is executed by its descriptor.
@@ -98,6 +112,7 @@ pub(crate) const FILTERS: Base = Base {
     links: &[],
     empty: &[],
     kernel: false,
+    proc: false,
 };
 /// Secrets in `/etc`, hidden unless the rule reads them.
 const SECRETS: [&str; 13] = [
@@ -149,7 +164,9 @@ pub(crate) fn view(base: &Base, reads: &[PathBuf], sockets: &[PathBuf], hidden: 
         add(path, base.access);
     }
     if base.kernel {
-        add(Path::new("/proc"), Access::Read);
+        if base.proc {
+            add(Path::new("/proc"), Access::Read);
+        }
         // Nothing but the devices is in it.
         add(Path::new("/dev"), Access::Device);
     }

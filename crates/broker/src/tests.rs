@@ -1,6 +1,9 @@
 //! Tests that run real programs in the real sandbox. They need root.
 
+mod client_room;
+mod engine_requests;
 mod filtered;
+mod greeted;
 mod order;
 mod pipelines;
 mod roomed;

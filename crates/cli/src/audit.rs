@@ -13,13 +13,15 @@ const POLL: Duration = Duration::from_millis(200);
 /// Runs one of the audit commands over the log under `state_dir`.
 pub(crate) fn run(state_dir: &Path, what: Option<Audit>) -> u8 {
     let folder = state_dir.join("audit");
-    match what.unwrap_or(Audit::List(AuditFilter::default())) {
-        Audit::List(filter) => match Reader::open(&folder, wanted(&filter)) {
-            Ok(reader) => show(reader, filter.json),
-            Err(error) => fail(error),
+    let what = what.unwrap_or(Audit::List { filter: AuditFilter::default(), newest: None });
+    match what {
+        Audit::List { filter, newest } => match (Reader::open(&folder, wanted(&filter)), newest) {
+            (Ok(mut reader), Some(newest)) => show(since_then(reader.newest(newest), &filter), filter.json),
+            (Ok(reader), None) => show(since_then(reader, &filter), filter.json),
+            (Err(error), _) => fail(error),
         },
         Audit::Follow(filter) => match Reader::open(&folder, wanted(&filter)) {
-            Ok(reader) => show(reader.follow(POLL), filter.json),
+            Ok(reader) => show(since_then(reader.follow(POLL), &filter), filter.json),
             Err(error) => fail(error),
         },
         Audit::Verify => check(&folder),
@@ -27,9 +29,25 @@ pub(crate) fn run(state_dir: &Path, what: Option<Audit>) -> u8 {
 }
 
 fn wanted(filter: &AuditFilter) -> Wanted {
-    let verdict =
-        filter.verdict.as_deref().map(|name| if name == "deny" { Verdict::Deny } else { Verdict::Allow });
+    let verdict = match filter.verdict.as_deref() {
+        _ if filter.denied => Some(Verdict::Deny),
+        Some("deny") => Some(Verdict::Deny),
+        Some(_) => Some(Verdict::Allow),
+        None => None,
+    };
     Wanted { worker: filter.worker.clone(), verdict }
+}
+
+type Read = Result<Shown, ReadError>;
+
+/// Those that are young enough, with what cannot be read among them.
+fn since_then(records: impl IntoIterator<Item = Read>, filter: &AuditFilter) -> impl Iterator<Item = Read> {
+    // As records have it: equally long, so that the order of texts is that of times.
+    let since = filter.since.map(|since| format!("{since:.3}"));
+    records.into_iter().filter(move |read| match (read, &since) {
+        (Ok(shown), Some(since)) => shown.record.time >= *since,
+        _ => true,
+    })
 }
 
 /// Prints records until there are no more or nobody reads; what cannot be read is told and passed over.
@@ -79,6 +97,44 @@ fn check(folder: &Path) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::since;
+
+    fn shown(time: &str) -> Read {
+        let line = format!(
+            r#"{{"v":1,"seq":1,"time":"{time}","mono":1,"boot":"b","kind":"intent","prev":"{}"}}"#,
+            "0".repeat(64)
+        );
+        Ok(Shown { record: serde_json::from_str(&line).unwrap(), line })
+    }
+
+    #[test]
+    fn only_what_is_young_enough_is_listed() {
+        let of = |text: &str| AuditFilter { since: Some(since(text).unwrap()), ..AuditFilter::default() };
+        let all = || {
+            ["2026-01-01T23:59:59.999Z", "2026-01-02T00:00:00.000Z", "2026-01-02T03:04:00.000Z"].map(shown)
+        };
+        let count = |text: &str| since_then(all(), &of(text)).count();
+        assert_eq!(
+            ["2026-01-02", "2026-01-02T03:04", "2026-01-02T04:04:00+01:00", "2026-01-03"].map(count),
+            [2, 1, 1, 0]
+        );
+        let now = format!("{:.3}", jiff::Timestamp::now());
+        assert_eq!(since_then([shown(&now), shown("2026-01-01T00:00:00.000Z")], &of("1h")).count(), 1);
+        assert_eq!(since_then(all(), &AuditFilter::default()).count(), 3);
+    }
+
+    #[test]
+    fn denied_is_the_verdict_deny() {
+        let filter = |denied, verdict: Option<&str>| AuditFilter {
+            denied,
+            verdict: verdict.map(str::to_owned),
+            ..AuditFilter::default()
+        };
+        assert_eq!(wanted(&filter(true, None)).verdict, Some(Verdict::Deny));
+        assert_eq!(wanted(&filter(false, Some("deny"))).verdict, Some(Verdict::Deny));
+        assert_eq!(wanted(&filter(false, Some("allow"))).verdict, Some(Verdict::Allow));
+        assert_eq!(wanted(&filter(false, None)).verdict, None);
+    }
 
     #[test]
     fn a_log_that_is_not_there_is_not_called_broken() {

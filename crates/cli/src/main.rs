@@ -6,12 +6,14 @@ mod audit;
 mod check;
 mod exit;
 mod explain;
+mod explain_http;
 mod policy;
 mod serve;
 mod services;
 mod session;
 mod sftp;
 mod shell;
+mod sshd;
 
 use args::{Command, Folders};
 use clap::Parser;
@@ -38,10 +40,15 @@ fn command(args: args::Args) -> u8 {
         Command::Broker(options) => services::broker(&folders, &options),
         Command::Gateway(options) => services::gateway(&folders, &options),
         Command::Proxy(options) => services::proxy(&folders, &options),
-        Command::Check { file, json } => check::run(file.as_deref().unwrap_or(&folders.policy), json),
-        Command::Explain { worker, json, line } => explain::run(&folders.policy, &worker, json, &line),
+        Command::Check { file, json } => {
+            check::run(file.as_deref().unwrap_or(&folders.policy), &folders.state_dir, json)
+        }
+        Command::Explain { worker, json, http: Some(file), .. } => {
+            explain_http::run(&folders.policy, &worker, json, &file)
+        }
+        Command::Explain { worker, json, line, .. } => explain::run(&folders.policy, &worker, json, &line),
         Command::Status { json } => operator(&folders, Operator::Status { json }),
-        Command::Runs { words } => operator(&folders, Operator::Runs { words }),
+        Command::Runs(runs) => operator(&folders, Operator::Runs { words: runs.words() }),
         Command::Audit { what } => audit::run(&folders.state_dir, what),
         Command::Session { key } => session::run(&shell::Session {
             runtime_dir: folders.runtime_dir,

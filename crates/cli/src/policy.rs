@@ -13,6 +13,16 @@ pub(crate) fn load(path: &Path) -> Result<Policy, u8> {
     })
 }
 
+/// The same, and it must have this worker.
+pub(crate) fn of_worker(path: &Path, worker: &str) -> Result<Policy, u8> {
+    let policy = load(path)?;
+    if policy.workers.contains_key(worker) {
+        return Ok(policy);
+    }
+    let known: Vec<_> = policy.workers.keys().map(String::as_str).collect();
+    Err(fail(format!("the policy has no worker `{worker}`; it has: {}", known.join(", "))))
+}
+
 /// The errors as people read them, each with its line of text.
 pub(crate) fn render(bundle: &Bundle, errors: &[PolicyError]) -> String {
     let text_of = |file: &str| {

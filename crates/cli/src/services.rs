@@ -4,6 +4,7 @@ use crate::args::{BrokerOptions, Folders, ServiceOptions};
 use crate::exit;
 use doorward_broker::{Config, Identities, accounts, identity};
 use std::future::Future;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the broker to its end.
 pub(crate) fn broker(folders: &Folders, options: &BrokerOptions) -> u8 {
@@ -62,7 +63,22 @@ pub(crate) fn proxy(folders: &Folders, options: &ServiceOptions) -> u8 {
         sealed: true,
         timings: doorward_proxy::Timings::default(),
     };
-    service("proxy", options, || doorward_proxy::serve(config))
+    service("proxy", options, || async {
+        let stop = end_signal().map_err(|error| format!("signals: {error}"))?;
+        doorward_proxy::serve_until(config, stop).await.map_err(|error| error.to_string())
+    })
+}
+
+/// TERM or INT: ends a service that has something to do before its end.
+fn end_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+    })
 }
 
 fn service<F, E>(name: &str, options: &ServiceOptions, serve: impl FnOnce() -> F) -> u8

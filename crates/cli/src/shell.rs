@@ -53,10 +53,14 @@ pub(crate) fn read(
     Some(session)
 }
 
+/// Options with which an operator's command may begin; no caller of a shell gives them to one.
+const OPERATORS: [&str; 7] = ["--help", "-h", "--version", "-V", "--policy", "--state-dir", "--runtime-dir"];
+
 /// Whether the first argument is one that callers give to a shell and no operator gives to doorward.
 fn is_shell_option(word: &OsStr) -> bool {
     let bytes = word.as_bytes();
-    bytes.first() == Some(&b'-') && !matches!(bytes, b"--help" | b"-h" | b"--version" | b"-V")
+    let name = bytes.split(|byte| *byte == b'=').next().unwrap_or_default();
+    bytes.first() == Some(&b'-') && !OPERATORS.iter().any(|option| option.as_bytes() == name)
 }
 
 /// The word after `-c` (also as the last letter of a cluster like `-lc`).
@@ -141,6 +145,7 @@ mod tests {
             assert_eq!(line(args, None), "", "{args:?}");
         }
         assert_eq!(line(&["-doorward", "serve"], None), "");
+        assert_eq!(line(&["-doorward", "--runtime-dir", "/tmp/x", "status"], None), "");
     }
 
     #[test]
@@ -159,6 +164,9 @@ mod tests {
             &["doorward", "status"],
             &["doorward", "--help"],
             &["/usr/bin/doorward", "check", "-c"],
+            &["doorward", "--runtime-dir", "/run/x", "status"],
+            &["doorward", "--policy=/etc/x", "check"],
+            &["doorward", "--state-dir", "/x", "audit"],
         ] {
             assert_eq!(call(args, None), None, "{args:?}");
         }

@@ -76,6 +76,12 @@ pub enum Lookup {
     Network(String),
     /// `GET /volumes/{name}`.
     Volume(String),
+    /// `GET /containers/json?all=1`.
+    AllContainers,
+    /// `GET /networks`.
+    AllNetworks,
+    /// `GET /images/json`.
+    AllImages,
     /// `GET /exec/{id}/json`.
     Exec(String),
     /// `GET /containers/json?all=1` limited to this worker's label.
@@ -91,6 +97,15 @@ pub enum Lookup {
 pub struct Facts {
     /// By question.
     pub found: BTreeMap<Lookup, Option<Value>>,
+    /// Unix time in seconds, for what has a lifetime.
+    pub now: Option<i64>,
     /// Exec ids that this worker created through this proxy.
     pub execs: BTreeSet<String>,
+}
+
+impl Facts {
+    /// The engine's answer about an object that exists; `None` also for what was not asked.
+    pub(crate) fn about(&self, lookup: &Lookup) -> Option<&Value> {
+        self.found.get(lookup).and_then(Option::as_ref)
+    }
 }

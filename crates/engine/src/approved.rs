@@ -2,7 +2,7 @@
 
 use crate::redact::redacted;
 use crate::{Answer, Effect, Expected, Request, Shape, Travel};
-use doorward_policy::Policy;
+use doorward_policy::{DockerRole, Policy, Verb};
 use serde_json::{Value, json};
 
 /// A request as it is sent to the engine: all of it rebuilt, nothing of it the worker's bytes.
@@ -42,8 +42,50 @@ pub struct Approved {
     pub events: Option<crate::EventFilter>,
 }
 
+impl Approved {
+    /// A change that no request asked for, but that doorward makes for one, or for a rule.
+    pub(crate) fn unasked(
+        rule: String,
+        verb: Verb,
+        target: String,
+        operation: Value,
+        object: &str,
+    ) -> Approved {
+        Approved {
+            rule,
+            verb: verb.words(),
+            operation,
+            objects: vec![object.to_owned()],
+            effect: Effect::Changes,
+            method: "POST",
+            target,
+            headers: Vec::new(),
+            body: None,
+            shape: Shape::Whole,
+            answer: Answer::pass(),
+            expected: None,
+            binds: Vec::new(),
+            beforehand: Vec::new(),
+            events: None,
+        }
+    }
+
+    /// Adds the rebuilt body.
+    pub(crate) fn with_body(mut self, body: &Value) -> Approved {
+        self.headers.push(("Content-Type", "application/json".to_owned()));
+        self.body = Some(body.to_string().into_bytes());
+        self.effect = Effect::Changes;
+        self
+    }
+}
+
+/// A rule as records name it.
+pub(crate) fn rule(role: &DockerRole, verb: Verb) -> String {
+    format!("{}.docker.{}", role.role, verb.words())
+}
+
 /// An approval by an endpoint's row alone; what the row does not say is filled in by who judges.
-pub(crate) fn approve(request: &Request, policy: &Policy, rule: &str, verb: &'static str) -> Approved {
+pub(crate) fn approve(request: &Request, policy: &Policy, rule: &str, verb: Verb) -> Approved {
     let endpoint = request.endpoint();
     let query = redacted(&request.call.query.record(), policy);
     let mut headers = Vec::new();
@@ -53,7 +95,7 @@ pub(crate) fn approve(request: &Request, policy: &Policy, rule: &str, verb: &'st
     }
     Approved {
         rule: rule.to_owned(),
-        verb,
+        verb: verb.words(),
         operation: json!({"op": format!("{} {}", endpoint.method, endpoint.path), "on": request.call.params, "query": query}),
         objects: Vec::new(),
         effect: endpoint.effect,

@@ -2,6 +2,7 @@
 
 use crate::kind::Kind;
 use crate::query::Query;
+use crate::update::UPDATE;
 use crate::{Access, Act, ApiVersion, Body, Endpoint, Travel, fields, json, table, uri};
 use doorward_policy::{Reason, Refusal};
 use serde_json::Value;
@@ -132,6 +133,7 @@ fn body_kind(act: Act) -> Kind {
         Act::NetworkConnect => fields::NETWORK_CONNECT,
         Act::NetworkDisconnect => fields::NETWORK_DISCONNECT,
         Act::VolumeCreate => fields::VOLUME_CREATE,
+        Act::ContainerUpdate => UPDATE,
         Act::ExecCreate => fields::EXEC_CREATE,
         Act::ExecStart => fields::EXEC_START,
         _ => &[],

@@ -1,13 +1,12 @@
 //! Connecting containers that exist to networks, and disconnecting them.
 
-use crate::approved::approve;
-use crate::create::{first_role, with_body};
 use crate::fields::{NETWORK_CONNECT, NETWORK_DISCONNECT};
+use crate::judged::Judged;
 use crate::objects::{self, Standing, is_full_id, labels, plain_name};
 use crate::redact::redacted;
-use crate::rules::{Mode, Wish, joined, names_in};
-use crate::{Act, Decision, Facts, Lookup, Request, walk};
-use doorward_policy::{DockerRole, Policy, Reason, Refusal};
+use crate::rules::{joined, names_in};
+use crate::{Act, Decision, Lookup, walk};
+use doorward_policy::{DockerRole, Reason, Refusal, Verb};
 use serde_json::{Map, Value, json};
 
 /// The container that a body names.
@@ -16,40 +15,37 @@ pub(crate) fn named_container(body: Option<&Value>) -> &str {
 }
 
 /// `POST /networks/{id}/connect` and `…/disconnect`: an own container, a network that the worker may use.
-pub(crate) fn judge(request: &Request, facts: &Facts, policy: &Policy, worker: &str) -> Decision {
-    let fact = |lookup: Lookup| facts.found.get(&lookup).and_then(Option::as_ref);
+pub(crate) fn judge(judged: Judged<'_>) -> Decision {
+    let Judged { request, facts, .. } = judged;
     let name = request.named();
-    let network = fact(Lookup::Network(name.to_owned())).filter(|network| {
-        let standing = Standing::of(network.get("Labels"), worker);
-        objects::roles(policy, worker)
-            .any(|role| objects::selects(&role.networks, plain_name(network), standing))
+    let network = facts.about(&Lookup::Network(name.to_owned())).filter(|network| {
+        let standing = judged.standing(network.get("Labels"));
+        judged.roles().any(|role| objects::selects(&role.networks, plain_name(network), standing))
     });
     let Some(network) = network else { return Decision::absent("network", name) };
     let asked = named_container(request.body.as_ref());
-    let container = fact(Lookup::Container(asked.to_owned())).filter(|container| {
-        let standing = Standing::of(labels(container), worker);
+    let container = facts.about(&Lookup::Container(asked.to_owned())).filter(|container| {
+        let standing = judged.standing(labels(container));
         standing == Standing::Own
-            || objects::roles(policy, worker)
-                .any(|role| objects::selects(&role.containers, plain_name(container), standing))
+            || judged.roles().any(|role| objects::selects(&role.containers, plain_name(container), standing))
     });
     let Some(container) = container else { return Decision::absent("container", asked) };
-    if Standing::of(labels(container), worker) != Standing::Own {
+    if judged.standing(labels(container)) != Standing::Own {
         let message = "only own containers may be connected and disconnected";
         return Decision::Refuse(Refusal::new(Reason::ObjectNotAllowed, message).path("Container"));
     }
-    first_role(policy, worker, |role| by(role, request, facts, (policy, worker), (network, container)))
+    judged.by_first_role(|role| by(role, judged, network, container))
 }
 
-fn by(
-    role: &DockerRole,
-    request: &Request,
-    facts: &Facts,
-    (policy, worker): (&Policy, &str),
-    (network, container): (&Value, &Value),
+fn by<'a>(
+    role: &'a DockerRole,
+    judged: Judged<'a>,
+    network: &Value,
+    container: &Value,
 ) -> Result<Decision, Refusal> {
+    let Judged { request, policy, .. } = judged;
     let body = request.needed_body()?;
-    let version = request.version();
-    let wish = Wish { role, policy, worker, facts, version, mode: Mode::New, body, image: None };
+    let wish = judged.wish(role, body);
     let connect = request.endpoint().act == Act::NetworkConnect;
     let fields = if connect { NETWORK_CONNECT } else { NETWORK_DISCONNECT };
     let parts = walk::judge_fields(fields, Some(body), &wish, "")?;
@@ -67,7 +63,7 @@ fn by(
         let (_, endpoint) = joined(&wish, request.named(), asked).map_err(at)?;
         made.insert("EndpointConfig".into(), endpoint);
     } else {
-        let standing = Standing::of(network.get("Labels"), worker);
+        let standing = judged.standing(network.get("Labels"));
         if !objects::selects(&role.networks, plain_name(network), standing) {
             return Err(Refusal::new(
                 Reason::ObjectNotAllowed,
@@ -77,11 +73,11 @@ fn by(
         made.insert("Force".into(), json!(parts.get("Force").is_some()));
     }
     let made = Value::Object(made);
-    let mut approved = approve(request, policy, &format!("{}.docker.run", role.role), "run");
+    let mut approved = judged.approve(role, Verb::Run);
     approved.objects = vec![network_id.clone(), container_id];
-    approved.target =
-        format!("/v{version}/networks/{network_id}/{}", if connect { "connect" } else { "disconnect" });
-    let op = if connect { "network connect" } else { "network disconnect" };
-    approved.operation = json!({"op": op, "network": network_id, "body": redacted(&made, policy)});
-    Ok(Decision::forward(with_body(approved, &made)))
+    let way = if connect { "connect" } else { "disconnect" };
+    approved.target = judged.target(&format!("/networks/{network_id}/{way}"));
+    approved.operation =
+        json!({"op": format!("network {way}"), "network": network_id, "body": redacted(&made, policy)});
+    Ok(Decision::forward(approved.with_body(&made)))
 }

@@ -1,6 +1,8 @@
 //! What a judgement comes to, and how a client is told of a refusal.
 
 use crate::Approved;
+use crate::image_name::ImageName;
+use crate::objects::Denied;
 use crate::query::shown;
 use doorward_policy::Refusal;
 use serde_json::{Value, json};
@@ -11,8 +13,11 @@ use serde_json::{Value, json};
 pub enum Decision {
     /// Send this to the engine.
     Forward(Box<Approved>),
-    /// Answer this without the engine, in the engine's own words: objects that are absent or foreign.
+    /// Answer this without the engine, in the engine's own words: objects that are absent or foreign, and what
+    /// the engine is not asked.
     Answer {
+        /// The rule that grants it; none for what is absent.
+        rule: Option<String>,
         /// HTTP status.
         status: u16,
         /// JSON body.
@@ -28,6 +33,20 @@ impl Decision {
         Decision::Forward(Box::new(approved))
     }
 
+    /// Why not.
+    pub(crate) fn denied(denied: Denied, kind: &str, name: &str) -> Decision {
+        match denied {
+            Denied::Refused(refusal) => Decision::Refuse(refusal),
+            Denied::Absent => Decision::absent(kind, name),
+        }
+    }
+
+    /// An image that is not there, as the engine words it, so that clients pull.
+    pub(crate) fn absent_image(name: &ImageName) -> Decision {
+        let message = format!("No such image: {}", name.familiar());
+        Decision::Answer { rule: None, status: 404, body: json!({"message": message}) }
+    }
+
     /// What the engine says of an object that does not exist.
     pub(crate) fn absent(kind: &str, name: &str) -> Decision {
         let name = shown(name);
@@ -39,7 +58,7 @@ impl Decision {
             "plugin" => format!("plugin \"{name}\" not found"),
             _ => format!("No such {kind}: {name}"),
         };
-        Decision::Answer { status: 404, body: json!({"message": message}) }
+        Decision::Answer { rule: None, status: 404, body: json!({"message": message}) }
     }
 }
 

@@ -85,6 +85,8 @@ pub struct Param {
 pub enum ParamKind {
     /// `1`, `0`, `true`, `false` in any case; empty is false.
     Flag,
+    /// A flag that is on when it is absent.
+    FlagOn,
     /// A flag that must be false, with the reason.
     Never(&'static str),
     /// A decimal number in this range.
@@ -97,6 +99,8 @@ pub enum ParamKind {
     Tail,
     /// A signal name or number.
     Signal,
+    /// What `ps` is to list: nothing that shows a process's environment.
+    PsArgs,
     /// Text without control characters, at most so many bytes.
     Text(usize),
     /// Must be absent or empty, with the reason.
@@ -127,6 +131,12 @@ pub enum Act {
     ContainerLogs,
     ContainerAttach,
     ContainerResize,
+    ContainerPause,
+    ContainerUnpause,
+    ContainerRename,
+    ContainerUpdate,
+    ContainerTop,
+    ContainerStats,
     ExecCreate,
     ExecStart,
     ExecInspect,
@@ -134,6 +144,8 @@ pub enum Act {
     ImageList,
     ImagePrune,
     ImageInspect,
+    ImageHistory,
+    ImageRemove,
     ImagePull,
     NetworkList,
     NetworkPrune,
@@ -147,6 +159,8 @@ pub enum Act {
     VolumeInspect,
     VolumeCreate,
     VolumeRemove,
+    /// Answered without the engine: a worker has nothing in the build cache, which is everybody's.
+    BuildPrune,
     /// Answered as absent, whatever is asked for: the worker may see none of its kind.
     Absent,
     /// Refused by its row.

@@ -1,5 +1,7 @@
 //! The engine's error texts, without what they tell about the host.
 
+use serde_json::Value;
+
 /// Replaces host paths and foreign ids. Paths of one component and those in `said` stay: the first are also
 /// how the engine writes a container's name, the second the worker or its container said itself.
 pub(crate) fn clean(message: &str, said: &[String]) -> String {
@@ -11,8 +13,7 @@ pub(crate) fn clean(message: &str, said: &[String]) -> String {
         let Some((word, after)) = rest.split_at_checked(word_len) else { break };
         if starts_path(before, word) && !is_said(word, said) {
             out.push_str("[path]");
-        } else if before_allows_id(before) && word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit())
-        {
+        } else if before_allows_id(before) && is_id(word) {
             out.push_str("[id]");
         } else if let Some((head, tail)) = split_inner_path(word) {
             // Two in one word, as in `src=/a/b` or `unix:/a/b`.
@@ -27,8 +28,32 @@ pub(crate) fn clean(message: &str, said: &[String]) -> String {
     out
 }
 
+/// Parts of a container's configuration whose paths are its own.
+const SAYS_PATHS: [&str; 3] = ["Config", "Path", "Args"];
+
+/// The paths that a container's own configuration says, by the parts of its inspect.
+pub(crate) fn paths_of<'v>(part: impl Fn(&'static str) -> Option<&'v Value>) -> Vec<String> {
+    SAYS_PATHS.into_iter().filter_map(part).flat_map(paths).collect()
+}
+
+/// The paths that a value says.
+pub(crate) fn paths(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) if text.starts_with('/') => vec![text.clone()],
+        Value::Array(list) => list.iter().flat_map(paths).collect(),
+        Value::Object(map) => map.values().flat_map(paths).collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn ends_word(c: char) -> bool {
     c.is_whitespace() || "\"'`,;()[]{}<>".contains(c)
+}
+
+/// A full id, or the short form in which the engine names who uses something.
+fn is_id(word: &str) -> bool {
+    let word = word.trim_end_matches([':', '.']);
+    [12, 64].contains(&word.len()) && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn before_allows_id(before: char) -> bool {

@@ -1,12 +1,12 @@
 //! Events: one by one, only of what the worker may see, and of each only what it may know.
 
-use crate::answer::Seen;
-use crate::approved::approve;
 use crate::image_name::ImageName;
-use crate::objects::{self, Denied, Standing, granted};
+use crate::judged::Judged;
+use crate::objects::{self, Standing};
 use crate::query::Query;
 use crate::rules::IMAGE;
-use crate::{Decision, Facts, Lookup, Request};
+use crate::seen::Seen;
+use crate::{Decision, Lookup};
 use doorward_policy::{Policy, Verb};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -18,21 +18,19 @@ const LONGEST: usize = 1 << 20;
 const VISIBLE: [&str; 4] = ["exitCode", "image", "name", "signal"];
 
 /// `GET /events`. Only the times go on to the engine.
-pub(crate) fn judge(request: &Request, facts: &Facts, policy: &Policy, worker: &str) -> Decision {
-    let (role, verb) = match granted(policy, worker, request.endpoint(), None) {
+pub(crate) fn judge(judged: Judged<'_>) -> Decision {
+    let Judged { request, facts, .. } = judged;
+    let (role, verb) = match judged.granted(None) {
         Ok(granted) => granted,
-        Err(Denied::Refused(refusal)) => return Decision::Refuse(refusal),
-        Err(Denied::Absent) => return Decision::absent("events", ""),
+        Err(denied) => return Decision::denied(denied, "events", ""),
     };
     let query = &request.call.query;
-    let mut approved =
-        approve(request, policy, &format!("{}.docker.{}", role.role, verb.words()), verb.words());
+    let mut approved = judged.approve(role, verb);
     approved.target = format!("/v{}/events{}", request.version(), query.render(&["filters"]));
-    let own = |lookup: Lookup| facts.found.get(&lookup).and_then(Option::as_ref);
-    let volumes = own(Lookup::OwnVolumes).and_then(|found| found.get("Volumes"));
+    let volumes = facts.about(&Lookup::OwnVolumes).and_then(|found| found.get("Volumes"));
     approved.events = Some(EventFilter {
         query: query.clone(),
-        networks: texts(own(Lookup::OwnNetworks), "Id"),
+        networks: texts(facts.about(&Lookup::OwnNetworks), "Id"),
         volumes: texts(volumes, "Name"),
         line: Vec::new(),
         too_long: false,

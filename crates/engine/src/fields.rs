@@ -68,13 +68,13 @@ pub(crate) enum Compare {
 const fn field(name: &'static str, kind: Kind, rule: Rule) -> Field {
     Field { name, kind, rule, neutral: &[], seen: &[], operator: false, compare: Compare::Equal }
 }
-const fn never(name: &'static str, kind: Kind, why: &'static str) -> Field {
+pub(crate) const fn never(name: &'static str, kind: Kind, why: &'static str) -> Field {
     field(name, kind, Rule::Neutral(why))
 }
-const fn free(name: &'static str, kind: Kind) -> Field {
+pub(crate) const fn free(name: &'static str, kind: Kind) -> Field {
     field(name, kind, Rule::Free)
 }
-const fn judged(name: &'static str, kind: Kind, judge: Judge) -> Field {
+pub(crate) const fn judged(name: &'static str, kind: Kind, judge: Judge) -> Field {
     field(name, kind, Rule::Judged(judge))
 }
 const fn parts(name: &'static str, kind: Kind, fields: &'static [Field]) -> Field {
@@ -82,7 +82,7 @@ const fn parts(name: &'static str, kind: Kind, fields: &'static [Field]) -> Fiel
 }
 
 impl Field {
-    const fn neutral(self, neutral: &'static [Literal]) -> Field {
+    pub(crate) const fn neutral(self, neutral: &'static [Literal]) -> Field {
         Field { neutral, ..self }
     }
     const fn seen(self, seen: &'static [Literal]) -> Field {
@@ -96,11 +96,11 @@ impl Field {
     }
 }
 
-const ANY: Kind = Int(i64::MIN, i64::MAX);
-const SIZE: Kind = Int(0, 1 << 50);
-const NAME: Kind = Word(255);
-const PATH: Kind = Word(4096);
-const WORDS: Kind = List(&Word(4096), 256);
+pub(crate) const ANY: Kind = Int(i64::MIN, i64::MAX);
+pub(crate) const SIZE: Kind = Int(0, 1 << 50);
+pub(crate) const NAME: Kind = Word(255);
+pub(crate) const PATH: Kind = Word(4096);
+pub(crate) const WORDS: Kind = List(&Word(4096), 256);
 const TEXTS: Kind = List(&Text(131_072), 4096);
 const PAIRS: Kind = Map(&Word(4096), 256);
 
@@ -189,7 +189,7 @@ pub(crate) static HOST_CONFIG: &[Field] = &[
     judged("MemoryReservation", SIZE, judge::memory_reservation).operator(),
     free("MemorySwappiness", Int(-1, 100)).neutral(&[Literal::Int(-1)]).operator().compare(Compare::Given),
     judged("NanoCpus", SIZE, judge::nano_cpus).operator(),
-    free("CpuShares", Int(0, 1024)).operator(),
+    free("CpuShares", CPU_SHARES).operator(),
     never("CpuPeriod", ANY, "processor time is limited with --cpus").operator(),
     never("CpuQuota", ANY, "processor time is limited with --cpus").operator(),
     never("CpuRealtimePeriod", ANY, "realtime scheduling is not allowed"),
@@ -200,7 +200,7 @@ pub(crate) static HOST_CONFIG: &[Field] = &[
     judged("Ulimits", List(&Object(ULIMIT), 16), judge::ulimits).operator(),
     judged("ShmSize", SIZE, judge::shm).seen(&[Literal::Int(64 << 20)]).operator(),
     free("BlkioWeight", Int(0, 1000)).operator(),
-    never("BlkioWeightDevice", List(&Object(WEIGHT_DEVICE), 16), "host devices cannot be named"),
+    never("BlkioWeightDevice", WEIGHTS, "host devices cannot be named"),
     never("BlkioDeviceReadBps", THROTTLES, "host devices cannot be named"),
     never("BlkioDeviceWriteBps", THROTTLES, "host devices cannot be named"),
     never("BlkioDeviceReadIOps", THROTTLES, "host devices cannot be named"),
@@ -221,10 +221,12 @@ pub(crate) static HOST_CONFIG: &[Field] = &[
     never("IOMaximumBandwidth", ANY, "this is for Windows"),
 ];
 
-const THROTTLES: Kind = List(&Object(THROTTLE_DEVICE), 16);
+pub(crate) const CPU_SHARES: Kind = Int(0, 1024);
+pub(crate) const WEIGHTS: Kind = List(&Object(WEIGHT_DEVICE), 16);
+pub(crate) const THROTTLES: Kind = List(&Object(THROTTLE_DEVICE), 16);
 
 /// Nanoseconds: 0, or from one second to one day.
-const HEALTHCHECK: &[Field] = &[
+pub(crate) const HEALTHCHECK: &[Field] = &[
     free("Test", TEXTS),
     judged("Interval", ANY, judge::health_time),
     judged("Timeout", ANY, judge::health_time),
@@ -248,9 +250,9 @@ pub(crate) const DEVICE_REQUEST: &[Field] = &[
 
 const WEIGHT_DEVICE: &[Field] = &[free("Path", PATH), free("Weight", ANY)];
 const THROTTLE_DEVICE: &[Field] = &[free("Path", PATH), free("Rate", ANY)];
-const ULIMIT: &[Field] = &[free("Name", NAME), free("Soft", ANY), free("Hard", ANY)];
+pub(crate) const ULIMIT: &[Field] = &[free("Name", NAME), free("Soft", ANY), free("Hard", ANY)];
 const PORT_BINDING: &[Field] = &[free("HostIp", NAME), free("HostPort", NAME)];
-const RESTART_POLICY: &[Field] = &[free("Name", NAME), free("MaximumRetryCount", Int(0, 100))];
+pub(crate) const RESTART_POLICY: &[Field] = &[free("Name", NAME), free("MaximumRetryCount", Int(0, 100))];
 const LOG_CONFIG: &[Field] = &[free("Type", NAME), free("Config", PAIRS)];
 
 /// One entry of `Mounts`: 9 fields and their options.

@@ -1,9 +1,8 @@
 //! Which images a role may run, and how a client is told of the others.
 
-use crate::Decision;
 use crate::image_name::{ImageName, is_id};
 use doorward_policy::{DockerRole, Reason, Refusal};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Whether an image may be run under the name or id that was asked for.
 ///
@@ -51,9 +50,4 @@ pub(crate) fn image_refused(role: &DockerRole) -> Refusal {
     Refusal::new(Reason::ImageNotAllowed, "this image is not in the role's images")
         .path("Image")
         .nearest(allowed)
-}
-
-/// As the engine words it, so that clients pull.
-pub(crate) fn absent_image(name: &ImageName) -> Decision {
-    Decision::Answer { status: 404, body: json!({"message": format!("No such image: {}", name.familiar())}) }
 }

@@ -2,18 +2,22 @@
 
 use crate::connect::named_container;
 use crate::image_name::{ImageName, is_id};
-use crate::objects::{is_full_id, is_name};
-use crate::rules::{OWNER, named_networks, named_volumes};
+use crate::objects::{self, Standing, could_begin_id, is_full_id, is_name, labels, plain_name};
+use crate::rules::{OWNER, named_networks, named_volumes, present_networks};
 use crate::{Act, ApiVersion, Facts, Lookup, Request, present, uri};
+use doorward_policy::{DockerRole, Policy};
 use serde_json::{Value, json};
 
 impl Request {
     /// What must be known before [`crate::judge`]; to be asked again after each answer, until it is empty.
-    pub fn needs(&self, facts: &Facts) -> Vec<Lookup> {
+    pub fn needs(&self, facts: &Facts, policy: &Policy, worker: &str) -> Vec<Lookup> {
         let name = self.named();
         let mut wanted = match self.endpoint().act {
             Act::ContainerCreate => self.create_needs(),
-            Act::ContainerStart | Act::ContainerRestart => start_needs(name, facts),
+            Act::ContainerStart | Act::ContainerRestart | Act::ContainerUnpause | Act::ContainerUpdate => {
+                start_needs(name, seen(name, facts, policy, worker))
+            }
+            Act::ContainerRename => self.rename_needs(name, seen(name, facts, policy, worker)),
             Act::ContainerInspect
             | Act::ContainerLogs
             | Act::ContainerStop
@@ -22,17 +26,20 @@ impl Request {
             | Act::ContainerRemove
             | Act::ContainerAttach
             | Act::ContainerResize
+            | Act::ContainerPause
+            | Act::ContainerTop
+            | Act::ContainerStats
             | Act::ExecCreate => container(name),
             Act::ExecStart | Act::ExecInspect | Act::ExecResize => exec_needs(name, facts),
-            Act::ImageInspect => image(name),
+            Act::ImageInspect | Act::ImageHistory | Act::ImageRemove => image(name),
             Act::NetworkInspect | Act::NetworkRemove if is_name(name) => {
                 vec![Lookup::Network(name.to_owned())]
             }
             Act::VolumeInspect | Act::VolumeRemove if is_name(name) => vec![Lookup::Volume(name.to_owned())],
-            Act::NetworkCreate => vec![Lookup::OwnNetworks],
+            Act::NetworkCreate => self.network_needs(),
             Act::NetworkConnect | Act::NetworkDisconnect if is_name(name) => self.connect_needs(name),
             Act::VolumeCreate => self.volume_needs(),
-            Act::Info => vec![Lookup::OwnContainers],
+            Act::Info => vec![Lookup::OwnContainers, Lookup::AllImages],
             Act::Events => vec![Lookup::OwnNetworks, Lookup::OwnVolumes],
             _ => Vec::new(),
         };
@@ -46,11 +53,35 @@ impl Request {
         let Some(body) = &self.body else { return Vec::new() };
         let mut wanted = image(body.get("Image").and_then(Value::as_str).unwrap_or_default());
         wanted.push(Lookup::OwnContainers);
+        wanted.extend(id_needs(self.new_name(), Lookup::AllContainers));
         wanted.extend(body_needs(body));
         if wanted.iter().any(|lookup| matches!(lookup, Lookup::Volume(_))) {
             wanted.push(Lookup::OwnVolumes);
         }
         wanted
+    }
+
+    fn network_needs(&self) -> Vec<Lookup> {
+        let name = self.body.as_ref().and_then(|body| body.get("Name")).and_then(Value::as_str);
+        id_needs(name.unwrap_or_default(), Lookup::AllNetworks)
+            .into_iter()
+            .chain([Lookup::OwnNetworks])
+            .collect()
+    }
+
+    fn rename_needs(&self, name: &str, found: Option<&Value>) -> Vec<Lookup> {
+        let mut wanted = container(name);
+        wanted.extend(id_needs(self.new_name(), Lookup::AllContainers));
+        if let Some(found) = found {
+            wanted.extend(present_networks(found).into_iter().map(Lookup::Network));
+        }
+        wanted
+    }
+
+    /// The name that a container is to get.
+    fn new_name(&self) -> &str {
+        let name = self.call.query.text("name").unwrap_or_default();
+        name.strip_prefix('/').unwrap_or(name)
     }
 
     fn connect_needs(&self, network: &str) -> Vec<Lookup> {
@@ -77,12 +108,29 @@ impl Lookup {
             Lookup::Network(name) => format!("/networks/{}", uri::encode(name, "")),
             Lookup::Volume(name) => format!("/volumes/{}", uri::encode(name, "")),
             Lookup::Exec(id) => format!("/exec/{}/json", uri::encode(id, "")),
+            Lookup::AllContainers => "/containers/json?all=1".to_owned(),
+            Lookup::AllNetworks => "/networks".to_owned(),
+            Lookup::AllImages => "/images/json".to_owned(),
             Lookup::OwnContainers => format!("/containers/json?all=1&filters={}", own()),
             Lookup::OwnNetworks => format!("/networks?filters={}", own()),
             Lookup::OwnVolumes => format!("/volumes?filters={}", own()),
         };
         format!("/v{version}{path}")
     }
+
+    /// What an engine that holds nothing answers.
+    pub fn of_nothing(&self) -> Option<Value> {
+        match self {
+            Lookup::OwnContainers | Lookup::OwnNetworks | Lookup::AllImages => Some(json!([])),
+            Lookup::OwnVolumes => Some(json!({"Volumes": null})),
+            _ => None,
+        }
+    }
+}
+
+/// All ids, when a new name could be the beginning of one. Engines' own filters miss it when it begins several.
+fn id_needs(name: &str, lookup: Lookup) -> Option<Lookup> {
+    could_begin_id(name).then_some(lookup)
 }
 
 fn container(name: &str) -> Vec<Lookup> {
@@ -95,12 +143,22 @@ fn image(name: &str) -> Vec<Lookup> {
     if known { vec![Lookup::Image(name.to_owned())] } else { Vec::new() }
 }
 
-fn start_needs(name: &str, facts: &Facts) -> Vec<Lookup> {
+fn start_needs(name: &str, found: Option<&Value>) -> Vec<Lookup> {
     let mut wanted = container(name);
-    if let Some(Some(found)) = facts.found.get(&Lookup::Container(name.to_owned())) {
+    if let Some(found) = found {
         wanted.extend(body_needs(&present::body(found)));
+        wanted.extend(present_networks(found).into_iter().map(Lookup::Network));
     }
     wanted
+}
+
+/// A container that was found and that the worker may see. Of another, no more is asked than of one that does
+/// not exist: how long that takes would tell them apart.
+fn seen<'f>(name: &str, facts: &'f Facts, policy: &Policy, worker: &str) -> Option<&'f Value> {
+    let found = facts.about(&Lookup::Container(name.to_owned()))?;
+    let standing = Standing::of(labels(found), worker);
+    let named = |role: &DockerRole| objects::selects(&role.containers, plain_name(found), standing);
+    (standing == Standing::Own || objects::roles(policy, worker).any(named)).then_some(found)
 }
 
 fn body_needs(body: &Value) -> impl Iterator<Item = Lookup> {
@@ -114,7 +172,7 @@ fn exec_needs(id: &str, facts: &Facts) -> Vec<Lookup> {
         return Vec::new();
     }
     let exec = Lookup::Exec(id.to_owned());
-    let inside = facts.found.get(&exec).and_then(Option::as_ref).and_then(|exec| exec.get("ContainerID"));
+    let inside = facts.about(&exec).and_then(|exec| exec.get("ContainerID"));
     let mut wanted = container(inside.and_then(Value::as_str).unwrap_or_default());
     wanted.push(exec);
     wanted

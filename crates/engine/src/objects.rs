@@ -41,6 +41,29 @@ pub(crate) fn roles<'p>(policy: &'p Policy, worker: &str) -> impl Iterator<Item 
     policy.docker_roles(worker)
 }
 
+/// Asks each of some roles; the refusal told is of the role that came furthest, the first of equals.
+pub(crate) fn first_allowing<'p, T>(
+    roles: impl Iterator<Item = &'p DockerRole>,
+    none: &str,
+    judge: impl Fn(&'p DockerRole) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    let mut closest: Option<Refusal> = None;
+    for role in roles {
+        match judge(role) {
+            Ok(allowed) => return Ok(allowed),
+            Err(refusal) => {
+                let further = |old: &Refusal| {
+                    old.reason == Reason::ImageNotAllowed && refusal.reason != Reason::ImageNotAllowed
+                };
+                if closest.as_ref().is_none_or(further) {
+                    closest = Some(refusal);
+                }
+            }
+        }
+    }
+    Err(closest.unwrap_or_else(|| Refusal::new(Reason::VerbNotAllowed, none)))
+}
+
 /// Which of a role's lists of selectors a kind of object goes by.
 pub(crate) type Selectors = fn(&DockerRole) -> &[Selector];
 
@@ -121,8 +144,9 @@ fn verb_refused(policy: &Policy, worker: &str, grants: &[Grant]) -> Refusal {
         Some(Grant::Verb(verb)) => format!("the verb '{}' is not granted for this", verb.words()),
         _ => "this is allowed on your own objects alone, with the verb 'run'".to_owned(),
     };
-    let mut have: Vec<&str> =
-        roles(policy, worker).flat_map(|role| &role.verbs).map(|verb| verb.words()).collect();
+    // What a refusal calls allowed must be.
+    let have = roles(policy, worker).flat_map(|role| &role.verbs).filter(|verb| verb.in_force());
+    let mut have: Vec<&str> = have.map(|verb| verb.command()).collect();
     have.sort_unstable();
     have.dedup();
     let have = if have.is_empty() { "no docker verb".to_owned() } else { have.join(", ") };
@@ -166,6 +190,11 @@ pub(crate) fn is_name(text: &str) -> bool {
     text.len() <= 255
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// Whether a name is also the beginning of what could be an id.
+pub(crate) fn could_begin_id(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether a text is a full id as the engine makes them: 64 lower-case hex digits.

@@ -1,7 +1,7 @@
 //! A container's present configuration, judged again before it starts.
 
 use crate::fields::{CREATE, HOST_CONFIG};
-use crate::rules::{Mode, Wish, host_paths};
+use crate::rules::{Mode, Wish, host_paths, present_networks, usable_network};
 use crate::walk;
 use doorward_policy::{Reason, Refusal};
 use serde_json::{Map, Value, json};
@@ -21,6 +21,11 @@ pub(crate) fn judge(wish: &Wish<'_>, inspect: &Value) -> Result<Vec<String>, Ref
         return Err(Refusal::new(Reason::UnknownField, message).path(format!("HostConfig.{name}")));
     }
     walk::judge_fields(CREATE, Some(wish.body), wish, "")?;
+    if wish.mode == Mode::Own {
+        for network in present_networks(inspect) {
+            usable_network(wish, &network).map_err(|refusal| refusal.path("NetworkSettings.Networks"))?;
+        }
+    }
     mounts_known(inspect, &host_paths(wish.body))?;
     Ok(host_paths(wish.body))
 }

@@ -1,20 +1,19 @@
 //! Prunes: the engine's own, limited to what carries the worker's label, whatever else is asked.
 
-use crate::approved::approve;
-use crate::objects::{Denied, granted};
+use crate::judged::Judged;
 use crate::rules::OWNER;
-use crate::{Act, Decision, Request};
-use doorward_policy::{Policy, Reason, Refusal};
+use crate::{Act, Decision};
+use doorward_policy::{Reason, Refusal};
 use serde_json::json;
 
 /// `POST /containers/prune`, `/images/prune`, `/networks/prune`, `/volumes/prune`.
 ///
 /// Engines take only what matches *every* label filter, so the worker's own filters can but narrow.
-pub(crate) fn judge(request: &Request, policy: &Policy, worker: &str) -> Decision {
-    let (role, verb) = match granted(policy, worker, request.endpoint(), None) {
+pub(crate) fn judge(judged: Judged<'_>) -> Decision {
+    let Judged { request, worker, .. } = judged;
+    let (role, verb) = match judged.granted(None) {
         Ok(granted) => granted,
-        Err(Denied::Refused(refusal)) => return Decision::Refuse(refusal),
-        Err(Denied::Absent) => return Decision::absent("object", ""),
+        Err(denied) => return Decision::denied(denied, "object", ""),
     };
     let mut query = request.call.query.with_filter("label", format!("{OWNER}={worker}"));
     if request.endpoint().act == Act::ImagePrune {
@@ -27,8 +26,7 @@ pub(crate) fn judge(request: &Request, policy: &Policy, worker: &str) -> Decisio
         }
         query = query.with_filter("dangling", "true".to_owned());
     }
-    let mut approved =
-        approve(request, policy, &format!("{}.docker.{}", role.role, verb.words()), verb.words());
+    let mut approved = judged.approve(role, verb);
     let path = request.endpoint().path;
     approved.target = format!("/v{}{path}{}", request.version(), query.render(&[]));
     approved.operation = json!({"op": format!("POST {path}"), "query": query.record()});

@@ -144,6 +144,7 @@ impl ParamKind {
         };
         match self {
             ParamKind::Flag => flag(value).map(|flag| flag.then_some(Typed::Flag(true))),
+            ParamKind::FlagOn => flag(value).map(|flag| (!flag).then_some(Typed::Flag(false))),
             ParamKind::Never(why) => match flag(value)? {
                 false => Ok(None),
                 true => Err(Refusal::new(Reason::FieldNotAllowed, why)),
@@ -153,6 +154,9 @@ impl ParamKind {
             ParamKind::Time => text(is_time(value), "a Unix time like 1700000000 or 1700000000.5"),
             ParamKind::Tail => text(value == "all" || is_digits(value, 9), "all or a number of lines"),
             ParamKind::Signal => text(is_signal(value), "a signal's name or number"),
+            ParamKind::PsArgs => {
+                text(is_ps_args(value), "-ef, aux, or -eo with columns like pid,user,pcpu,comm,args")
+            }
             ParamKind::Text(most) => text(value.len() <= most, &format!("at most {most} bytes")),
             ParamKind::Empty(why) => match value {
                 "" => Ok(None),
@@ -170,6 +174,33 @@ pub(crate) fn is_signal(text: &str) -> bool {
         || (name.len() <= 10
             && name.starts_with(|c: char| c.is_ascii_uppercase())
             && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || "+-".contains(c)))
+}
+
+/// Columns that `ps` may show.
+const PS_COLUMNS: &[&str] = &[
+    "%cpu", "%mem", "args", "c", "cmd", "comm", "command", "cputime", "etime", "etimes", "gid", "group",
+    "lstart", "maj_flt", "min_flt", "ni", "nice", "nlwp", "pcpu", "pgid", "pid", "pmem", "ppid", "pri",
+    "psr", "rss", "rssize", "ruser", "s", "sid", "size", "start", "stat", "state", "stime", "sz", "tid",
+    "time", "tname", "tt", "tty", "uid", "user", "vsize", "vsz", "wchan",
+];
+
+/// Whether a text is options of `ps` that list processes and not their environment, as a BSD-style `e` would.
+/// The engine needs the column of process numbers.
+fn is_ps_args(text: &str) -> bool {
+    const WHOLE: &[&str] =
+        &["-e", "-f", "-ef", "-efww", "-eF", "-ely", "aux", "-aux", "auxw", "auxww", "ax", "axu", "u"];
+    let columns = |list: &str| {
+        list.split(',').all(|column| PS_COLUMNS.contains(&column))
+            && list.split(',').any(|column| column == "pid")
+    };
+    let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+    match words.as_slice() {
+        [one] => {
+            WHOLE.contains(one) || ["-o", "-eo"].iter().any(|o| one.strip_prefix(o).is_some_and(columns))
+        }
+        ["-o" | "-eo", list] | ["-e", "-o", list] => columns(list),
+        _ => false,
+    }
 }
 
 fn flag(value: &str) -> Result<bool, Refusal> {

@@ -25,3 +25,13 @@ pub(crate) fn without_values(env: &Value) -> Value {
     let entries = env.as_array().into_iter().flatten().filter_map(Value::as_str);
     entries.map(|entry| format!("{}=[redacted]", entry.split('=').next().unwrap_or_default())).collect()
 }
+
+/// A build step without the values of its build arguments, which stand before the command: `|2 A=b C=d /bin/sh`.
+pub(crate) fn without_arguments(step: &str) -> String {
+    let Some(rest) = step.strip_prefix('|').or_else(|| step.strip_prefix("RUN |")) else {
+        return step.to_owned();
+    };
+    let command =
+        rest.find(" /bin/sh ").and_then(|at| rest.split_at_checked(at)).map_or("", |(_, command)| command);
+    format!("[build arguments]{command}")
+}

@@ -6,6 +6,7 @@ use crate::fields::{
 };
 use crate::kind::Kind;
 use crate::rules::TAKEN_LABELS;
+use crate::update::UPDATE;
 use crate::{Access, Effect, Endpoint, Grant, Param, ParamKind, table::ENDPOINTS};
 use std::fmt::Write;
 
@@ -38,6 +39,11 @@ pub fn reference() -> String {
         ("A connection", "Body of `POST /networks/{id}/connect`.", NETWORK_CONNECT),
         ("Its end", "Body of `POST /networks/{id}/disconnect`.", NETWORK_DISCONNECT),
         ("A new volume", "Body of `POST /volumes/create`.", VOLUME_CREATE),
+        (
+            "An update",
+            "Body of `POST /containers/{id}/update`. What is not said, or zero, stays as it is.",
+            UPDATE,
+        ),
         ("A command in a container", "Body of `POST /containers/{id}/exec`.", EXEC_CREATE),
         ("Its start", "Body of `POST /exec/{id}/start`.", EXEC_START),
     ] {
@@ -109,6 +115,8 @@ fn effect(effect: Effect) -> &'static str {
 fn parameter(param: &Param) -> String {
     let kind = match param.kind {
         ParamKind::Flag => "flag".to_owned(),
+        ParamKind::FlagOn => "flag, on when absent".to_owned(),
+        ParamKind::PsArgs => "what `ps` lists".to_owned(),
         ParamKind::Never(_) => "must be false".to_owned(),
         ParamKind::Empty(_) => "must be empty".to_owned(),
         ParamKind::Number(least, most) => format!("{least}..{most}"),
@@ -142,11 +150,25 @@ Made from the tables in `crates/engine`; `doorward` refuses everything that stan
   ones belong to their containers.
 - In a network that is not the worker's own, other containers look for each other by name: there an own container has
   no alias and no host name but its own name, and that begins with the worker's name and `-`.
+- A name of hex digits alone is not given while an id begins with it, and never when it is as long as the short form
+  of one. The same holds for `rename`.
+- An image is removed when it is own (it carries the label, and all its names are in the role's `tags`), or when it came
+  from a registry, the role may pull it again, and `force` is not said. Of several names only the one named goes. Images
+  made on the host by others stay. The values of build arguments are left out of `history`.
+- What an image says itself (user, volumes, folder, labels, health check) is judged as if the request said it.
+- A new container carries `doorward.role`, the role that allowed it. With a `lifetime` in that role it is stopped when it
+  was made so long ago, whatever its restart policy, and `start`, `restart` and `unpause` are refused; the stop is
+  recorded like a request of the worker's, by the way `lifetime`. Under a role that is gone, the shortest of the worker's
+  roles counts.
+- Logs are the engine's own files of at most 256 MiB together: two of 32 MiB when nothing is said.
 - One role must allow all of a request.
 - Before a container starts, its present configuration is judged as if it were made now. Of a container that no worker
   owns, its limits, ports, restart policy, volumes, environment and command are the operator's choice; privileges,
   capabilities, devices, namespaces, host paths and security options are judged.
 - Own objects carry the label `doorward.worker`. Objects that the worker may not see are answered as absent.
+- Of a container that the role names but the worker does not own, lists and `inspect` show its shape, field by field:
+  state, limits, ports, command, and the names of its variables and labels. Their values, its host paths, health check
+  and log settings, and what it shares with objects that the worker does not see, are left out.
 ";
 
 #[cfg(test)]

@@ -44,8 +44,8 @@ const INFO: &[&str] = &[
 /// Fields of `/version` that pass as they are.
 const VERSION: &[&str] = &["Arch", "BuildTime", "GitCommit", "GoVersion", "KernelVersion", "Os", "Version"];
 
-/// `/info`, with only the worker's own containers counted.
-pub(crate) fn info(engine: &Map<String, Value>, states: &[String]) -> Value {
+/// `/info`, with only the worker's own containers counted, and the images that it may see.
+pub(crate) fn info(engine: &Map<String, Value>, states: &[String], images: usize) -> Value {
     let count = |state: &str| states.iter().filter(|own| *own == state).count();
     let mut shown = kept(engine, INFO);
     let (running, paused) = (count("running"), count("paused"));
@@ -56,7 +56,7 @@ pub(crate) fn info(engine: &Map<String, Value>, states: &[String]) -> Value {
         ("ContainersRunning", json!(running)),
         ("ContainersPaused", json!(paused)),
         ("ContainersStopped", json!(states.len().saturating_sub(running).saturating_sub(paused))),
-        ("Images", json!(0)),
+        ("Images", json!(images)),
         ("DockerRootDir", json!("")),
         ("Debug", json!(false)),
         ("ExperimentalBuild", json!(false)),

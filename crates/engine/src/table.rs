@@ -2,7 +2,9 @@
 //! engines serve without saying so.
 
 use crate::Effect::{self, Changes, None as Looks, ReadsOut};
-use crate::ParamKind::{Empty, Filters, Flag, Never, Number, OneOf, Signal, Tail, Text, Time};
+use crate::ParamKind::{
+    Empty, Filters, Flag, FlagOn, Never, Number, OneOf, PsArgs, Signal, Tail, Text, Time,
+};
 use crate::Travel::{self, Hijack, Stream, Whole};
 use crate::{Access, Act, Body, Endpoint, Grant, Param, ParamKind};
 use doorward_policy::{Reason, Verb};
@@ -108,6 +110,16 @@ const CHECKPOINT: Why = (Reason::EndpointRefused, "checkpoints reach into the ho
 const DEBUG: Why = (Reason::EndpointRefused, "the engine's debug pages show its memory", "docker info");
 const COMMIT: Why =
     (Reason::EndpointRefused, "images are not made from containers", "ask the operator for the image");
+const PUSH: Why = (
+    Reason::EndpointRefused,
+    "images do not leave this host on a worker's word",
+    "ask the operator to push it",
+);
+const TAG: Why = (
+    Reason::EndpointRefused,
+    "a tag could stand in for another image",
+    "build it under the name that it is to have",
+);
 const UNKNOWN: Why = (Reason::EndpointRefused, "the Engine API has no such endpoint", "docker ps");
 const SOCKET: Why = (
     Reason::EndpointRefused,
@@ -195,7 +207,15 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Act::ContainerInspect,
         &[param("size", Flag)],
     ),
-    refused("GET", "/containers/{id}/top", ReadsOut, later("top comes with a later version")),
+    row(
+        "GET",
+        "/containers/{id}/top",
+        &[Grant::Verb(Verb::Top)],
+        ReadsOut,
+        Whole,
+        Act::ContainerTop,
+        &[param("ps_args", PsArgs)],
+    ),
     row(
         "GET",
         "/containers/{id}/logs",
@@ -216,7 +236,15 @@ pub static ENDPOINTS: &[Endpoint] = &[
     ),
     refused("GET", "/containers/{id}/changes", ReadsOut, FILES),
     refused("GET", "/containers/{id}/export", ReadsOut, CONTENT),
-    refused("GET", "/containers/{id}/stats", ReadsOut, later("stats comes with a later version")),
+    row(
+        "GET",
+        "/containers/{id}/stats",
+        &[Grant::Verb(Verb::Stats)],
+        Looks,
+        Stream,
+        Act::ContainerStats,
+        &[param("stream", FlagOn), param("one-shot", Flag)],
+    ),
     row("POST", "/containers/{id}/resize", &[OWN], Changes, Whole, Act::ContainerResize, SIZE),
     row(
         "POST",
@@ -258,10 +286,45 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Act::ContainerKill,
         &[param("signal", Signal)],
     ),
-    refused("POST", "/containers/{id}/update", Changes, later("update comes with a later version")),
-    refused("POST", "/containers/{id}/rename", Changes, later("rename comes with a later version")),
-    refused("POST", "/containers/{id}/pause", Changes, later("pause comes with a later version")),
-    refused("POST", "/containers/{id}/unpause", Changes, later("unpause comes with a later version")),
+    with_body(
+        row(
+            "POST",
+            "/containers/{id}/update",
+            &[Grant::Verb(Verb::Update)],
+            Changes,
+            Whole,
+            Act::ContainerUpdate,
+            &[],
+        ),
+        MIB / 64,
+    ),
+    row(
+        "POST",
+        "/containers/{id}/rename",
+        &[Grant::Verb(Verb::Rename)],
+        Changes,
+        Whole,
+        Act::ContainerRename,
+        &[param("name", Text(255))],
+    ),
+    row(
+        "POST",
+        "/containers/{id}/pause",
+        &[Grant::Verb(Verb::Pause)],
+        Changes,
+        Whole,
+        Act::ContainerPause,
+        &[],
+    ),
+    row(
+        "POST",
+        "/containers/{id}/unpause",
+        &[Grant::Verb(Verb::Unpause)],
+        Changes,
+        Whole,
+        Act::ContainerUnpause,
+        &[],
+    ),
     row(
         "POST",
         "/containers/{id}/attach",
@@ -360,7 +423,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     ),
     refused("GET", "/images/search", ReadsOut, REGISTRY),
     refused("GET", "/images/get", ReadsOut, CONTENT),
-    refused("POST", "/images/load", Changes, later("load comes with a later version")),
+    refused("POST", "/images/load", Changes, CONTENT),
     prune("/images/prune", Act::ImagePrune, IMAGE_PRUNE),
     row(
         "GET",
@@ -371,12 +434,32 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Act::ImageInspect,
         &[param("manifests", Flag), PLATFORM],
     ),
-    refused("GET", "/images/{name}/history", Looks, later("history comes with a later version")),
+    row(
+        "GET",
+        "/images/{name}/history",
+        &[Grant::Verb(Verb::History)],
+        Looks,
+        Whole,
+        Act::ImageHistory,
+        &[PLATFORM],
+    ),
     refused("GET", "/images/{name}/attestations", ReadsOut, CONTENT),
     refused("GET", "/images/{name}/get", ReadsOut, CONTENT),
-    refused("POST", "/images/{name}/push", Changes, later("push comes with a later version")),
-    refused("POST", "/images/{name}/tag", Changes, later("tag comes with a later version")),
-    refused("DELETE", "/images/{name}", Changes, later("rmi comes with a later version")),
+    refused("POST", "/images/{name}/push", Changes, PUSH),
+    refused("POST", "/images/{name}/tag", Changes, TAG),
+    row(
+        "DELETE",
+        "/images/{name}",
+        &[Grant::Verb(Verb::Rmi)],
+        Changes,
+        Whole,
+        Act::ImageRemove,
+        &[
+            param("force", Flag),
+            param("noprune", Flag),
+            param("platforms", Empty("an image is removed as a whole: leave --platform out")),
+        ],
+    ),
     refused("POST", "/commit", Changes, COMMIT),
     // ── networks ────────────────────────────────────────────────────────────────────────────────
     row("GET", "/networks", &[Grant::Verb(Verb::NetworkLs)], Looks, Whole, Act::NetworkList, NETWORK_LIST),
@@ -432,12 +515,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row("DELETE", "/volumes/{name}", &[OWN], Changes, Whole, Act::VolumeRemove, &[param("force", Flag)]),
     // ── build ───────────────────────────────────────────────────────────────────────────────────
     refused("POST", "/build", Changes, later("build comes with a later version")),
-    refused(
-        "POST",
-        "/build/prune",
-        Changes,
-        (Reason::EndpointRefused, "the build cache is not a worker's", ""),
-    ),
+    // Part of `docker system prune`, so it cannot be refused; the engine is not asked.
+    row("POST", "/build/prune", &[Grant::Verb(Verb::Prune)], Looks, Whole, Act::BuildPrune, BUILD_PRUNE),
     refused("POST", "/build/cancel", Changes, later("build comes with a later version")),
     refused("POST", "/session", Changes, BUILDKIT),
     refused("POST", "/grpc", Changes, BUILDKIT),
@@ -506,6 +585,28 @@ const EVENT_FILTERS: &[&str] = &["container", "event", "image", "label", "networ
 
 const PRUNE: &[Param] = &[param("filters", Filters(&["label", "label!", "until"]))];
 const IMAGE_PRUNE: &[Param] = &[param("filters", Filters(&["dangling", "label", "label!", "until"]))];
+/// None of it matters, as nothing is removed.
+const BUILD_PRUNE: &[Param] = &[
+    param("all", Flag),
+    param("keep-storage", Number(0, i64::MAX)),
+    param("reserved-space", Number(0, i64::MAX)),
+    param("max-used-space", Number(0, i64::MAX)),
+    param("min-free-space", Number(0, i64::MAX)),
+    param("filters", Filters(BUILD_PRUNE_FILTERS)),
+];
+const BUILD_PRUNE_FILTERS: &[&str] = &[
+    "description",
+    "id",
+    "inuse",
+    "label",
+    "label!",
+    "parent",
+    "private",
+    "shared",
+    "type",
+    "unused-for",
+    "until",
+];
 const VOLUME_PRUNE: &[Param] = &[param("filters", Filters(&["all", "label", "label!"]))];
 
 const NETWORK_LIST: &[Param] =

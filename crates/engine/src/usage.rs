@@ -1,7 +1,7 @@
 //! `docker system df`: what a worker's own objects take, and the images that it may see.
 
-use crate::answer::Seen;
 use crate::objects::Standing;
+use crate::seen::Seen;
 use serde_json::{Map, Value, json};
 
 /// `/system/df` with only what the worker may see, its sums made anew. The build cache is nobody's.

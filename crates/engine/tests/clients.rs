@@ -31,7 +31,7 @@ fn ordinary_clients_are_understood() {
                 json!({"method": approved.method, "target": approved.target, "verb": approved.verb, "body": body,
                     "upgrade": approved.headers.iter().any(|(name, _)| *name == "Upgrade")})
             }
-            Ok(Decision::Answer { status, body }) => json!({"status": status, "body": body}),
+            Ok(Decision::Answer { status, body, .. }) => json!({"status": status, "body": body}),
             other => panic!("{} {}: {other:?}", http.method, http.target),
         };
         if std::env::var_os("PRINT").is_some() {

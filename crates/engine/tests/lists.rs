@@ -9,10 +9,10 @@
 
 mod support;
 
-use doorward_engine::{EventFilter, Lookup};
+use doorward_engine::{Decision, EventFilter, Lookup};
 use doorward_policy::Reason;
 use serde_json::{Value, json};
-use support::{Http, NET, OLLAMA, OWN, allowed, answer, decide_with, policy, refused};
+use support::{Http, NET, OLLAMA, OWN, allowed, answer, decide, decide_with, policy, refused};
 
 /// A query value's bytes.
 fn decoded(target: &str) -> String {
@@ -69,7 +69,70 @@ fn a_prune_reaches_only_own_objects_whatever_its_filters_say() {
     let strange = encoded(r#"{"name":["x"]}"#);
     let refusal = refused(&Http::new("POST", &format!("/v1.41/containers/prune?filters={strange}")));
     assert_eq!(refusal.reason, Reason::UnknownField);
-    assert_eq!(refused(&Http::new("POST", "/v1.41/build/prune")).reason, Reason::EndpointRefused);
+}
+
+#[test]
+fn a_prune_of_the_build_cache_removes_nothing_and_the_engine_is_not_asked() {
+    for query in ["", "?all=1", "?keep-storage=0&filters=%7B%22until%22%3A%5B%2224h%22%5D%7D"] {
+        let http = Http::new("POST", &format!("/v1.41/build/prune{query}"));
+        match decide(&http, &policy(), "hermes") {
+            Ok(Decision::Answer { status: 200, body, .. }) => {
+                assert_eq!(body, json!({"CachesDeleted": null, "SpaceReclaimed": 0}));
+            }
+            other => panic!("{query}: {other:?}"),
+        }
+    }
+    let without = decide(&Http::new("POST", "/v1.41/build/prune"), &policy(), "other");
+    assert!(
+        matches!(&without, Ok(Decision::Refuse(refusal)) if refusal.reason == Reason::VerbNotAllowed),
+        "{without:?}"
+    );
+}
+
+#[test]
+fn info_counts_the_images_that_may_be_seen() {
+    let approved = allowed(&Http::new("GET", "/v1.41/info"));
+    let shown =
+        approved.answer.apply(200, br#"{"Images": 77, "Containers": 9}"#, &policy(), "hermes").unwrap();
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    assert_eq!((&shown["Images"], &shown["Containers"]), (&json!(2), &json!(1)));
+}
+
+#[test]
+fn a_network_that_was_made_internal_unasked_is_told_of() {
+    let made = |body: Value| {
+        let approved = allowed(&Http::json("POST", "/v1.41/networks/create", &body));
+        let engine = json!({"Id": NET, "Warning": ""}).to_string();
+        let shown = approved.answer.apply(201, engine.as_bytes(), &policy(), "hermes").unwrap();
+        serde_json::from_slice::<Value>(&shown).unwrap()
+    };
+    let told = made(json!({"Name": "mine-too"}));
+    assert_eq!(told["Id"], NET);
+    assert!(told["Warning"].as_str().unwrap().starts_with("doorward: the network is internal"), "{told}");
+    assert_eq!(made(json!({"Name": "mine-too", "Internal": true}))["Warning"], "");
+}
+
+#[test]
+fn a_refused_bind_is_answered_with_the_volumes_that_may_be_had() {
+    let body = json!({"Image": "busybox:latest", "HostConfig": {"Binds": ["/srv/other:/data"]}});
+    let refusal = refused(&Http::create(&body));
+    assert!(refusal.nearest.is_some(), "{refusal}");
+    let named = json!({"Image": "busybox:latest", "HostConfig": {"Binds": ["theirs:/data"]}});
+    let nearest = refused(&Http::create(&named)).nearest.unwrap();
+    assert!(nearest.contains("-v NAME:/data") && nearest.contains("-v /data"), "{nearest}");
+}
+
+#[test]
+fn a_refused_verb_is_answered_with_the_verbs_that_are_served() {
+    let policy =
+        support::policy_of(include_str!("data/policy.toml").replace("\"df\", ", "\"build\", ").as_str());
+    match decide(&Http::new("GET", "/v1.41/system/df"), &policy, "hermes") {
+        Ok(Decision::Refuse(refusal)) => {
+            let nearest = refusal.nearest.unwrap();
+            assert!(nearest.contains("container prune") && !nearest.contains("build"), "{nearest}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -103,6 +166,32 @@ fn df_counts_own_objects_and_the_images_that_may_be_seen() {
     for secret in ["prod/db", "secret-cache", "/var/lib", "theirs"] {
         assert!(!shown.to_string().contains(secret), "{secret}: {shown}");
     }
+}
+
+#[test]
+fn by_what_a_list_does_not_show_of_others_nothing_of_theirs_is_found() {
+    let sent = |path: &str, filters: &Value| {
+        let approved =
+            allowed(&Http::new("GET", &format!("/v1.41{path}?filters={}", encoded(&filters.to_string()))));
+        let sent = decoded(&approved.target);
+        serde_json::from_str::<Value>(sent.split_once("filters=").unwrap().1).unwrap()
+    };
+    let own = json!({"doorward.worker=hermes": true});
+    for (path, key) in [
+        ("/containers/json", "volume"),
+        ("/containers/json", "network"),
+        ("/containers/json", "label"),
+        ("/networks", "label"),
+        ("/volumes", "label"),
+    ] {
+        let mut want = json!({"label": own, "name": {"a": true}});
+        want[key]["guess"] = json!(true);
+        assert_eq!(sent(path, &json!({key: ["guess"], "name": ["a"]})), want, "{path} {key}");
+        let shown = json!({"name": {"a": true}});
+        assert_eq!(sent(path, &shown), shown, "{path}");
+    }
+    let image = json!({"label": {"guess": true}});
+    assert_eq!(sent("/images/json", &image), image, "an image's labels are shown");
 }
 
 fn event(kind: &str, action: &str, id: &str, attributes: &Value) -> Value {

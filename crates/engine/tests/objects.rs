@@ -26,7 +26,7 @@ fn post(target: &str) -> Http {
 
 fn told(http: &Http) -> (u16, String) {
     match decide(http, &policy(), "hermes") {
-        Ok(Decision::Answer { status, body }) => (status, body["message"].as_str().unwrap().to_owned()),
+        Ok(Decision::Answer { status, body, .. }) => (status, body["message"].as_str().unwrap().to_owned()),
         other => panic!("{} {}: {other:?}", http.method, http.target),
     }
 }
@@ -40,9 +40,16 @@ fn seen(approved: &Approved, status: u16, body: &Value) -> Value {
 
 #[test]
 fn foreign_and_absent_containers_are_answered_alike() {
-    for verb in ["start", "stop", "restart", "wait", "kill", "attach", "resize", "exec"] {
+    for verb in [
+        "start", "stop", "restart", "wait", "kill", "attach", "resize", "exec", "pause", "unpause", "rename",
+        "update",
+    ] {
         for name in ["theirs", "db", "nosuch"] {
-            let body = if verb == "exec" { r#"{"Cmd":["ollama","list"]}"# } else { "" };
+            let body = match verb {
+                "exec" => r#"{"Cmd":["ollama","list"]}"#,
+                "update" => "{}",
+                _ => "",
+            };
             let http = post(&format!("/v1.41/containers/{name}/{verb}"))
                 .header("Content-Type", "application/json")
                 .body(body.as_bytes());
@@ -54,6 +61,10 @@ fn foreign_and_absent_containers_are_answered_alike() {
             told(&get(&format!("/containers/{name}/json"))),
             (404, format!("No such container: {name}"))
         );
+        for verb in ["top", "stats", "logs"] {
+            let absent = (404, format!("No such container: {name}"));
+            assert_eq!(told(&get(&format!("/containers/{name}/{verb}"))), absent);
+        }
         assert_eq!(told(&Http::new("DELETE", &format!("/containers/{name}"))).0, 404);
     }
     for name in ["theirnet", "prod-1", "nosuch", "bridge"] {
@@ -99,7 +110,7 @@ fn what_comes_with_run_is_for_own_containers_alone() {
 fn a_container_starts_only_as_the_policy_would_make_it() {
     let _ = allowed(&post("/containers/bench-1/start"));
     for (name, field) in [("bound", "HostConfig.Binds[0]"), ("uncapped", "HostConfig.Memory")] {
-        for verb in ["start", "restart"] {
+        for verb in ["start", "restart", "unpause"] {
             let refusal = refused(&post(&format!("/containers/{name}/{verb}")));
             assert_eq!(refusal.path.as_deref(), Some(field), "{name}");
         }
@@ -290,14 +301,15 @@ fn lists_show_only_what_the_worker_may_see() {
     assert_eq!(
         seen(&allowed(&get("/volumes")), 200, &volumes),
         json!({"Volumes": [
-        {"Name": "ollama", "Mountpoint": "", "Options": {}}, {"Name": "z", "Labels": {"doorward.worker": "hermes"}, "Mountpoint": "", "Options": {}}], "Warnings": null})
+        {"Name": "ollama", "Labels": {}, "Mountpoint": "", "Options": {}}, {"Name": "z", "Labels": {"doorward.worker": "hermes"}, "Mountpoint": "", "Options": {}}], "Warnings": null})
     );
 }
 
 #[test]
 fn inspect_of_what_is_not_own_tells_no_secrets() {
     let found = json!({"Id": OLLAMA, "LogPath": "/var/lib/docker/x", "GraphDriver": {"Data": "/var/lib"}, "Config": {"Env": ["TOKEN=s3"], "Labels": {"a": "s4"}},
-        "HostConfig": {"Binds": ["/srv/s5:/x"]}, "Mounts": [{"Type": "bind", "Source": "/srv/s5"}], "State": {"Pid": 9}});
+        "HostConfig": {"Binds": ["/srv/s5:/x"]}, "Mounts": [{"Type": "bind", "Source": "/srv/s5"}], "State": {"Pid": 9, "Error": "mounting \"/var/lib/docker/x\" at \"/bin/own\""},
+        "Path": "/bin/own"});
     let shown = seen(&allowed(&get("/containers/ollama/json")), 200, &found);
     for secret in ["s3", "s4", "s5", "/var/lib"] {
         assert!(!shown.to_string().contains(secret), "{secret} {shown}");
@@ -306,6 +318,7 @@ fn inspect_of_what_is_not_own_tells_no_secrets() {
     let own = seen(&allowed(&get("/containers/bench-1/json")), 200, &found);
     assert_eq!(own["Config"]["Env"], json!(["TOKEN=s3"]));
     assert_eq!(own.get("LogPath"), None);
+    assert_eq!(own["State"]["Error"], json!("mounting \"[path]\" at \"/bin/own\""));
 }
 
 #[test]
@@ -327,7 +340,7 @@ fn a_refusal_says_what_is_allowed_instead() {
     assert_eq!(refusal.rule.as_deref(), Some("bench.docker"));
     let body = refusal_body(&refusal);
     assert!(body["message"].as_str().unwrap().starts_with("doorward: refused (field_not_allowed): "));
-    let verb = refused(&get("/containers/x/stats"));
+    let verb = refused(&post("/build"));
     assert_eq!((verb.reason, http_status(&verb)), (Reason::NotYet, 501));
 }
 

@@ -35,6 +35,13 @@ fn each_field_of_both_schemas_is_known() {
     for line in include_str!("data/schema-fields.txt").lines().filter(|line| !line.starts_with('#')) {
         let (object, field) = line.split_once(' ').unwrap();
         let strange: Value = json!({field: {"x": [[[]]]}});
+        if object == "Update" {
+            let http = Http::json("POST", "/v1.41/containers/bench-1/update", &strange);
+            let refusal = decide(&http, &policy, "hermes").unwrap_err();
+            let unknown_itself = refusal.path.as_deref() == Some(field);
+            assert!(refusal.reason != Reason::UnknownField || !unknown_itself, "{line}: {refusal:?}");
+            continue;
+        }
         let body = match object {
             "ContainerConfig" => json!({"Image": "busybox", field: {"x": [[[]]]}}),
             "HostConfig" => json!({"Image": "busybox", "HostConfig": strange}),

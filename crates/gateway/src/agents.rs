@@ -2,12 +2,13 @@
 //! that they go on, and change nothing; a line of the model within them is a line like any other, and their
 //! marks are put around its answer.
 
+use crate::answer::Answer;
 use crate::conversation::Gone;
 use crate::record::Request;
-use crate::session::{Answer, Session};
+use crate::session::Session;
 use crate::stdin::Stdin;
 use doorward_line::{Agent, Shell, quote};
-use doorward_policy::{Reason, Refusal};
+use doorward_policy::{BUILT_IN, Reason, Refusal};
 use doorward_wire::session::ToSession;
 use serde_json::json;
 use std::cell::Cell;
@@ -51,7 +52,7 @@ impl Session {
         if step == Agent::Upload {
             return self.upload(request).await;
         }
-        if let Err(refusal) = self.asking.record_allowed(&request, "built-in").await {
+        if let Err(refusal) = self.asking.record_allowed(&request, BUILT_IN).await {
             return self.tell_refusal(&refusal).await;
         }
         let answer = self.errand(&step);
@@ -78,7 +79,7 @@ impl Session {
             Ok(slot) => slot,
             Err(refusal) => return self.refuse(request, refusal).await,
         };
-        if let Err(refusal) = self.asking.record_allowed(&request, "built-in").await {
+        if let Err(refusal) = self.asking.record_allowed(&request, BUILT_IN).await {
             return self.tell_refusal(&refusal).await;
         }
         self.delivery.tell(&ToSession::Feed).await?;

@@ -1,10 +1,13 @@
 //! Who asks, and what of the house is needed to answer. A session has one; so has what outlives its session.
 
+use crate::gateway::Gateway;
 use crate::known::Known;
-use crate::serve::Gateway;
 use doorward_policy::Limits;
 use doorward_wire::broker::Asker;
 use std::rc::Rc;
+
+/// How a line comes that no agent's backend has wrapped, for the record.
+pub(crate) const LINE: &str = "line";
 
 /// Cloned to go on without the session that it came with.
 #[derive(Debug, Clone)]

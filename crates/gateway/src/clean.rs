@@ -289,6 +289,7 @@ mod tests {
             ("a\x1b(Bb\x1b#8c\x1b7d\x1bce", "abcde"),
             ("a\u{9b}31mb\u{9d}0;title\u{9c}c", "abc"),
             ("a\u{85}b\u{200b}c\u{202e}d\u{2066}e\u{feff}f\u{e0041}g\u{2028}h", "abcdefgh"),
+            ("pass\u{ad}wo\u{200d}rd\u{fe0f}\u{e0100}\u{34f}=x\u{3164}\u{fff9}\u{115f}", "password=x"),
             ("a\0b\x08c\x07d\x7fe\x0bf\x0cg", "abcdefg"),
             ("tab\tand\nnewline and ünïcödé 🦀 stay", "tab\tand\nnewline and ünïcödé 🦀 stay"),
         ];

@@ -4,7 +4,7 @@
 use crate::clean::Cleaner;
 use crate::clock;
 use crate::conversation::{Gone, Outlet};
-use crate::serve::Gateway;
+use crate::gateway::Gateway;
 use crate::store::{Recorder, Stream};
 use doorward_wire::session::ToSession;
 use std::cell::Cell;

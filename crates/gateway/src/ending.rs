@@ -25,6 +25,19 @@ pub(crate) struct Ending {
     pub(crate) is_last: bool,
 }
 
+/// Ends that doorward put to a command, as in [`Ended::how`].
+const CUT: &[&str] = &["cancelled", DISCONNECT, "deadline", OUTPUT_LIMIT, "broker_gone"];
+
+/// What is said of a docker command that doorward ended.
+pub(crate) const LEFT: &str =
+    "what the docker command started may go on: docker ps shows it, docker rm -f NAME ends it";
+
+/// Whether a command of this rule that ended like this may have left something in the engine: what is ended
+/// is docker's client alone, and what it asked for is the engine's.
+pub(crate) fn may_have_left(rule: &str, how: &str) -> bool {
+    rule.split(", ").any(|rule| rule.ends_with(".docker")) && CUT.contains(&how)
+}
+
 impl Ending {
     /// By itself.
     pub(crate) fn exited(exit: u8) -> Self {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod agents;
+mod answer;
 mod asking;
 mod clean;
 mod clock;
@@ -13,6 +14,7 @@ mod conversation;
 mod course;
 mod delivery;
 mod ending;
+mod gateway;
 mod known;
 mod limits;
 mod line;
@@ -30,10 +32,13 @@ mod serve;
 mod session;
 mod stdin;
 mod store;
+mod word;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use refuse::worded;
 pub use serve::{Config, GatewayError, serve};
+pub use store::Room;
 pub use words::explain;

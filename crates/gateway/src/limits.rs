@@ -41,6 +41,7 @@ struct Usage {
     dials: Bucket,
     running: Rc<Cell<u32>>,
     showing: Rc<Cell<u32>>,
+    waiting: Rc<Cell<u32>>,
 }
 
 /// Refusals a minute that are recorded of uids that are no worker's, together.
@@ -103,6 +104,16 @@ impl Counts {
         })
     }
 
+    /// Takes one of as many places for waiting for runs: who only waits keeps nobody from looking.
+    pub(crate) fn waiting(&self, worker: &str, limits: &Limits) -> Result<Slot, Refusal> {
+        let waiting = self.with(worker, limits, Instant::now(), |usage| Rc::clone(&usage.waiting));
+        take(waiting, limits).ok_or_else(|| {
+            let message = format!("you wait for {} runs now, as many as may be", limits.lines_concurrent);
+            Refusal::new(Reason::RateLimited, message)
+                .nearest("end one of your 'runs wait'; 'runs' shows which runs have ended, without waiting")
+        })
+    }
+
     /// How many commands of the worker run now.
     pub(crate) fn running(&self, worker: &str) -> u32 {
         self.workers.borrow().get(worker).map_or(0, |usage| usage.running.get())
@@ -115,6 +126,7 @@ impl Counts {
             dials: Bucket::full(limits.reads_per_minute, now),
             running: Rc::default(),
             showing: Rc::default(),
+            waiting: Rc::default(),
         });
         work(usage)
     }
@@ -174,6 +186,15 @@ mod tests {
         drop(first);
         assert_eq!(counts.running("w"), 1);
         let _third = counts.slot("w", &limits()).unwrap();
+    }
+
+    #[test]
+    fn who_waits_takes_no_place_of_who_looks() {
+        let counts = Counts::default();
+        let _waits = [counts.waiting("w", &limits()).unwrap(), counts.waiting("w", &limits()).unwrap()];
+        let refusal = counts.waiting("w", &limits()).unwrap_err();
+        assert!(refusal.nearest.unwrap().contains("'runs wait'"));
+        let _look = counts.showing("w", &limits()).unwrap();
     }
 
     #[test]

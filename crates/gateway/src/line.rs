@@ -1,5 +1,7 @@
 //! A worker's line: read, decided, answered.
 
+use crate::answer::Answer;
+use crate::asking::LINE;
 use crate::conversation::{Gone, Inlet};
 use crate::course::Course;
 use crate::meaning::{Meaning, is_dial};
@@ -7,17 +9,15 @@ use crate::plan::{Plan, judge_list};
 use crate::record::Request;
 use crate::run::Run;
 use crate::running::{DISCONNECT, Stop};
-use crate::session::{Answer, Session};
+use crate::session::Session;
 use crate::stdin::Stdin;
+use crate::word;
 use doorward_line::{Line, List, agent};
 use doorward_policy::{Reason, Refusal};
 use serde_json::json;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
-
-/// How a line comes that no agent's backend has wrapped, for the record.
-pub(crate) const LINE: &str = "line";
 
 /// The commands of a line; none for a greeting.
 pub(crate) fn read(bytes: &[u8]) -> Result<Option<List>, Refusal> {
@@ -40,8 +40,10 @@ impl Session {
     pub(crate) async fn plain_line(&mut self, bytes: &[u8]) -> Result<Answer, Gone> {
         let mut request = Request::new(&self.asking.known, bytes);
         let read = read(bytes);
-        if let Err(refusal) = self.count(read.as_ref().ok().and_then(Option::as_ref)) {
-            return self.refuse(request, refusal).await;
+        let list = read.as_ref().ok().and_then(Option::as_ref);
+        let is_run = !list.is_some_and(is_only_words);
+        if let Err(refusal) = self.count(list) {
+            return self.refuse_line(&request, refusal, is_run).await;
         }
         let list = match read {
             Err(refusal) => return self.refuse(request, refusal).await,
@@ -55,7 +57,7 @@ impl Session {
         let worker = &self.asking.asker.worker;
         let plan = match judge_list(&self.asking.known.policy, worker, &list) {
             Ok(plan) => plan,
-            Err(refusal) => return self.refuse(request, refusal).await,
+            Err(refusal) => return self.refuse_line(&request, refusal, is_run).await,
         };
         if let Some(command) = plan.single() {
             request.operation = command.meaning.operation();
@@ -132,6 +134,13 @@ impl Session {
         self.asking.record_outcome(&request, 0);
         Ok(Answer::Dial(socket))
     }
+}
+
+/// Whether every command of a line is a built-in word, allowed or not: such a line is no run.
+fn is_only_words(list: &List) -> bool {
+    let pipelines = std::iter::once(&list.first).chain(list.rest.iter().map(|(_, pipeline)| pipeline));
+    let mut names = pipelines.flat_map(|pipeline| &pipeline.stages).map(|stage| stage.command.argv().first());
+    names.all(|name| name.is_some_and(|name| word::named(name).is_some()))
 }
 
 /// Listens to the session for as long as it is polled, and wants the line ended when there is none any more.

@@ -1,15 +1,15 @@
 //! What a command of a line means. Pure and total: built-in words first, then docker, then the rules, then
 //! the filters; what none of them knows is refused.
 
-use crate::words;
-use doorward_policy::{DockerWords, Filter, Policy, Reason, Refusal, StageGrant};
+use crate::word::{self, Word};
+use doorward_policy::{BUILT_IN, DockerWords, Filter, Policy, Reason, Refusal, StageGrant};
 use serde_json::{Value, json};
 
 /// What a command means, when it is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// A word about the worker's own things.
-    Word(&'static words::Word),
+    Word(&'static Word),
     /// The session becomes a pipe to the worker's docker.sock.
     Dial {
         /// Of the role that has docker.
@@ -19,6 +19,8 @@ pub(crate) enum Meaning {
     Docker {
         /// `ROLE.docker`.
         rule: String,
+        /// Whether it only prints the client's help, which tells of more than the worker may do.
+        only_help: bool,
     },
     /// A command on the host.
     Command {
@@ -51,11 +53,22 @@ impl Meaning {
         }
     }
 
+    /// Whether nothing but its words could be judged so far: the calls that the docker client makes of them
+    /// are judged at the engine's socket.
+    pub(crate) fn is_judged_by_words(&self) -> bool {
+        matches!(self, Meaning::Docker { only_help: false, .. })
+    }
+
+    /// Whether it prints the docker client's own help.
+    pub(crate) fn is_only_help(&self) -> bool {
+        matches!(self, Meaning::Docker { only_help: true, .. })
+    }
+
     /// The rule that allows it.
     pub(crate) fn rule(&self) -> &str {
         match self {
-            Meaning::Word(_) | Meaning::Filter { .. } => "built-in",
-            Meaning::Dial { rule } | Meaning::Docker { rule } | Meaning::Command { rule, .. } => rule,
+            Meaning::Word(_) | Meaning::Filter { .. } => BUILT_IN,
+            Meaning::Dial { rule } | Meaning::Docker { rule, .. } | Meaning::Command { rule, .. } => rule,
         }
     }
 }
@@ -63,14 +76,14 @@ impl Meaning {
 /// What words mean to the gateway.
 pub(crate) fn judge(policy: &Policy, worker: &str, argv: &[String]) -> Result<Meaning, Refusal> {
     let first = argv.first().map_or("", String::as_str);
-    if let Some(word) = words::named(first) {
+    if let Some(word) = word::named(first) {
         return word.judge().map(|()| Meaning::Word(word));
     }
     if first == "docker" {
         return match policy.judge_docker_words(worker, argv)? {
             DockerWords::Dial => judge_dial(policy, worker, argv),
-            DockerWords::Help => Ok(Meaning::Docker { rule: docker_rule(policy, worker) }),
-            DockerWords::Verb { rule, .. } => Ok(Meaning::Docker { rule }),
+            DockerWords::Help => Ok(Meaning::Docker { rule: policy.docker_rule(worker), only_help: true }),
+            DockerWords::Verb { rule, .. } => Ok(Meaning::Docker { rule, only_help: false }),
         };
     }
     Ok(match policy.judge_stage(worker, argv)? {
@@ -93,7 +106,7 @@ fn judge_dial(policy: &Policy, worker: &str, argv: &[String]) -> Result<Meaning,
     if policy.docker_roles(worker).next().is_none() {
         return Err(Refusal::new(Reason::NotInPolicy, "none of your roles has docker").nearest("help"));
     }
-    Ok(Meaning::Dial { rule: docker_rule(policy, worker) })
+    Ok(Meaning::Dial { rule: policy.docker_rule(worker) })
 }
 
 /// What docker clients say to reach an engine over SSH.
@@ -102,12 +115,4 @@ const DIAL: [&str; 3] = ["docker", "system", "dial-stdio"];
 /// Whether these are the words of a docker client.
 pub(crate) fn is_dial(argv: &[String]) -> bool {
     argv.iter().map(String::as_str).eq(DIAL)
-}
-
-/// The rule of the worker's first role with docker: what any of its verbs would be recorded under.
-fn docker_rule(policy: &Policy, worker: &str) -> String {
-    policy
-        .docker_roles(worker)
-        .next()
-        .map_or_else(|| "docker".into(), |docker| format!("{}.docker", docker.role))
 }

@@ -1,9 +1,11 @@
 //! What the operator's command may ask: the gateway's state, and everybody's runs.
 
+use crate::answer::Answer;
 use crate::clock;
 use crate::conversation::Gone;
 use crate::record::Request;
-use crate::session::{Answer, Session};
+use crate::refuse::plain_json;
+use crate::session::Session;
 use crate::store::{Row, Scope};
 use crate::words::{self, Speaker, Voice};
 use doorward_wire::PROTOCOL;
@@ -33,6 +35,8 @@ struct Status {
     facts: BTreeMap<String, String>,
     weaker: BTreeMap<String, String>,
     workers: Vec<WorkerStatus>,
+    /// What is to be known of the room for saved runs.
+    runs_room: Option<String>,
     /// `None`: the saved runs cannot be read.
     last_runs: Option<Vec<Row>>,
 }
@@ -60,7 +64,7 @@ impl Session {
                 request.operation = serde_json::json!({ "op": "status" });
                 let status = self.status().await;
                 let text = match json {
-                    true => serde_json::to_string_pretty(&status).unwrap_or_default() + "\n",
+                    true => plain_json(&serde_json::to_string_pretty(&status).unwrap_or_default()) + "\n",
                     false => as_text(&status),
                 };
                 self.speaker().show(request, &text).await
@@ -68,7 +72,7 @@ impl Session {
             Operator::Runs { words } => {
                 request.operation = serde_json::json!({ "op": "runs", "words": words });
                 let outlet = Voice::aloud(&self.delivery, self.asking.gateway.timing.stalled);
-                let mut speaker = Speaker { asking: &self.asking, outlet, is_alone: true };
+                let mut speaker = Speaker { asking: &self.asking, outlet };
                 tokio::select! {
                     answer = speaker.runs(request, Scope::All, &words) => answer,
                     // It has nothing more to say: whatever comes, it is gone.
@@ -96,6 +100,7 @@ impl Session {
             facts,
             weaker,
             workers: self.workers(),
+            runs_room: self.asking.gateway.store.notice(self.asking.known.policy.runs.keep_size),
             last_runs: self.asking.gateway.store.list(Scope::All, LAST).await.ok(),
         }
     }
@@ -124,6 +129,9 @@ fn as_text(status: &Status) -> String {
     );
     if let Some(seq) = status.audit_seq {
         let _ = writeln!(text, "audit     last record {seq}");
+    }
+    if let Some(notice) = &status.runs_room {
+        let _ = writeln!(text, "runs      {notice}");
     }
     text.push_str("\nhost\n");
     for (name, value) in &status.facts {

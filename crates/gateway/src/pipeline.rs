@@ -1,15 +1,17 @@
 //! One pipeline: its commands asked of the broker in one piece, a built-in word before them answered here,
 //! their output delivered, their ends told.
 
+use crate::conversation::Gone;
 use crate::course::Course;
 use crate::ending::Ending;
 use crate::plan::{Command, Pipeline};
 use crate::pump::{Pipes, pump};
 use crate::record::Request;
 use crate::refuse;
-use crate::running::DISCONNECT;
+use crate::running::{DISCONNECT, OUTPUT_LIMIT};
 use crate::store::StageEnd;
-use crate::words::{Speaker, Voice, Word};
+use crate::word::Word;
+use crate::words::{Speaker, Voice};
 use doorward_policy::{Reason, Refusal};
 use doorward_wire::broker::{RequestId, ToBroker};
 use doorward_wire::client::Running;
@@ -32,6 +34,9 @@ struct Ready {
     /// What the first command reads from, for the word before it.
     feed: Option<Sender>,
 }
+
+/// After the docker client's own help.
+const OWN_HELP: &str = "doorward: that is all of docker; 'help docker' shows what you may do\n";
 
 impl Course<'_> {
     /// Runs one pipeline; `is_first` of the line.
@@ -75,7 +80,12 @@ impl Course<'_> {
             Err(error) => self.refused(pipeline, refuse::by_broker(error)),
             Ok(running) => {
                 let head = word.map(|(command, word)| (command, word, ready.feed));
-                self.follow(&id, running, ready.pipes, head, commands).await
+                let ran = self.follow(&id, running, ready.pipes, head, commands).await;
+                if commands.iter().any(|command| command.meaning.is_only_help()) {
+                    // A session that is gone is found by what comes next.
+                    let _ = self.delivery.message(OWN_HELP).await;
+                }
+                ran
             }
         }
     }
@@ -131,7 +141,7 @@ impl Course<'_> {
         let mut ending = Ending::of_pipeline(&ends);
         if truncated && !ending.is_last {
             // It ended by itself before it could be ended.
-            ending = Ending::stopped(crate::running::OUTPUT_LIMIT);
+            ending = Ending::stopped(OUTPUT_LIMIT);
         }
         let rules = running.stages.into_iter().map(|stage| Some(stage.rule)).chain(std::iter::repeat(None));
         let mut stages: Vec<_> =
@@ -163,21 +173,29 @@ impl Course<'_> {
                 &own
             }
         };
-        let mut speaker = Speaker { asking: self.asking, outlet: voice, is_alone: !self.is_run };
+        let mut speaker = Speaker { asking: self.asking, outlet: voice };
         let answer = speaker.answer(word, request.clone(), &command.stage.argv);
         let time = if self.is_run { self.left() } else { std::time::Duration::MAX };
         tokio::select! {
             answer = answer => match answer {
                 Ok(answer) => Ending::exited(answer.exit()),
-                Err(_) if has_pipe => Ending::unread(),
-                Err(_) => {
-                    self.stop.now(DISCONNECT);
-                    Ending::stopped(DISCONNECT)
-                }
+                Err(Gone) => self.not_taken(has_pipe).await,
             },
             why = self.stop.wanted() => self.broken_off(request, Ending::stopped(why)),
             () = tokio::time::sleep(time) => self.broken_off(request, Ending::deadline(self.seconds())),
         }
+    }
+
+    /// A word whose answer was not taken to its end: the run's limit cut it, the next command did not read on,
+    /// or the session is gone.
+    async fn not_taken(&self, has_pipe: bool) -> Ending {
+        let why = match self.delivery.is_cut().await {
+            true => OUTPUT_LIMIT,
+            false if has_pipe => return Ending::unread(),
+            false => DISCONNECT,
+        };
+        self.stop.now(why);
+        Ending::stopped(why)
     }
 
     /// A word that did not come to its own end has not told its outcome.

@@ -1,9 +1,13 @@
 //! A whole line, judged: every command by itself, and its place among the others, before any of them runs.
 
 use crate::meaning::{Meaning, judge};
+use crate::word::{self, Stands, Word};
 use doorward_line::{Connector, List};
 use doorward_policy::{Limits, Policy, Reason, Refusal};
 use doorward_wire::broker;
+
+// What the line language reads, the broker takes.
+const _: () = assert!(doorward_line::MAX_STAGES <= broker::MAX_STAGES);
 
 /// A line of which every command is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +51,7 @@ impl Plan {
 
     /// What allows it: each rule once, in the line's order.
     pub(crate) fn rules(&self) -> String {
-        let mut rules: Vec<&str> = Vec::new();
-        for command in self.commands() {
-            if !rules.contains(&command.meaning.rule()) {
-                rules.push(command.meaning.rule());
-            }
-        }
-        rules.join(", ")
+        rules(self.commands())
     }
 
     /// Most bytes that it may write: what the most generous of its commands may.
@@ -65,6 +63,17 @@ impl Plan {
         };
         self.commands().filter_map(of).max().unwrap_or(limits.lines_output)
     }
+}
+
+/// What allows these commands: each rule once, in their order.
+pub(crate) fn rules<'a>(commands: impl Iterator<Item = &'a Command>) -> String {
+    let mut rules: Vec<&str> = Vec::new();
+    for command in commands {
+        if !rules.contains(&command.meaning.rule()) {
+            rules.push(command.meaning.rule());
+        }
+    }
+    rules.join(", ")
 }
 
 impl Pipeline {
@@ -80,7 +89,7 @@ impl Pipeline {
     }
 
     /// The built-in word that it begins with, and the commands that run on the host.
-    pub(crate) fn parts(&self) -> (Option<(&Command, &'static crate::words::Word)>, &[Command]) {
+    pub(crate) fn parts(&self) -> (Option<(&Command, &'static Word)>, &[Command]) {
         match self.commands.split_first() {
             Some((head, rest)) => match head.meaning {
                 Meaning::Word(word) => (Some((head, word)), rest),
@@ -103,18 +112,22 @@ pub(crate) type Judged = (String, Result<Command, Refusal>);
 /// The verdict on each command, in the line's order. The path of a refusal names the command when there are
 /// several.
 pub(crate) fn judge_each(policy: &Policy, worker: &str, list: &List) -> Vec<(Connector, Vec<Judged>)> {
-    let several = list.rest.len().saturating_add(list.first.stages.len()) > 1;
+    let pipelines = list.rest.len().saturating_add(1);
+    let several = pipelines > 1 || list.first.stages.len() > 1;
     let mut number = 0_usize;
     let first = std::iter::once((Connector::Then, &list.first));
     let rest = list.rest.iter().map(|(connector, pipeline)| (*connector, pipeline));
     first
         .chain(rest)
         .map(|(connector, pipeline)| {
+            let head = pipeline.stages.first().and_then(|stage| stage.command.argv().first());
+            let head = head.and_then(|name| word::named(name));
             let stages = pipeline.stages.iter().enumerate().map(|(place, stage)| {
                 number = number.saturating_add(1);
                 let shown = stage.to_string();
+                let at = Place { pipelines, several, place, head };
                 let verdict = judge(policy, worker, stage.command.argv())
-                    .and_then(|meaning| judge_place(meaning, place, several))
+                    .and_then(|meaning| judge_place(meaning, &at))
                     .map(|meaning| Command { stage: as_sent(stage), shown: shown.clone(), meaning })
                     .map_err(|refusal| if several { of_command(refusal, number) } else { refusal });
                 (shown, verdict)
@@ -134,23 +147,48 @@ pub(crate) fn judge_list(policy: &Policy, worker: &str, list: &List) -> Result<P
     Ok(Plan { pipelines })
 }
 
-/// Whether a command may stand at `place` of its pipeline, counted from 0, in a line that has others or not.
-fn judge_place(meaning: Meaning, place: usize, several: bool) -> Result<Meaning, Refusal> {
+/// Where a command stands in its line.
+struct Place {
+    /// Pipelines of the line.
+    pipelines: usize,
+    /// Whether the line has other commands.
+    several: bool,
+    /// In its pipeline, counted from 0.
+    place: usize,
+    /// The built-in word that its pipeline begins with.
+    head: Option<&'static Word>,
+}
+
+/// Whether a command may stand where it does.
+fn judge_place(meaning: Meaning, at: &Place) -> Result<Meaning, Refusal> {
     let refuse = |what: String, nearest: String| Err(Refusal::new(Reason::BadRequest, what).nearest(nearest));
+    let stands_before_filters = |word: &Word| word.stands == Stands::BeforeFilters;
     match &meaning {
-        Meaning::Dial { .. } if several => refuse(
+        Meaning::Dial { .. } if at.several => refuse(
             "a connection to the engine stands alone on its line".into(),
             "docker system dial-stdio".into(),
         ),
-        Meaning::Word(word) if several && word.alone => {
-            refuse(format!("'{}' stands alone on its line", word.name), word.usage.join("  |  "))
+        Meaning::Word(word) if at.several && word.stands == Stands::Alone => misplaced(word, ""),
+        Meaning::Word(word) if at.pipelines > 1 && stands_before_filters(word) => {
+            misplaced(word, ", at most with filters behind it")
         }
-        Meaning::Word(word) if place > 0 => refuse(
+        Meaning::Word(word) if at.place > 0 => refuse(
             format!("'{}' reads no input, so it can only begin a pipeline", word.name),
             format!("{} | grep WORDS", word.name),
         ),
-        _ => Ok(meaning),
+        Meaning::Filter { .. } => Ok(meaning),
+        _ => match at.head.filter(|head| at.place > 0 && stands_before_filters(head)) {
+            Some(head) => misplaced(head, ", at most with filters behind it"),
+            None => Ok(meaning),
+        },
     }
+}
+
+/// A word that takes a line, beside commands that may have been meant as a part of it.
+fn misplaced(word: &Word, but: &str) -> Result<Meaning, Refusal> {
+    let message =
+        format!("'{}' stands alone on its line{but}; a line of several commands goes in quotes", word.name);
+    Err(Refusal::new(Reason::BadRequest, message).nearest(word.quoted().unwrap_or_default()))
 }
 
 fn of_command(mut refusal: Refusal, number: usize) -> Refusal {

@@ -4,8 +4,8 @@
 //! of filling the gateway's memory.
 
 use crate::delivery::{Delivery, Halt};
+use crate::gateway::Timing;
 use crate::running::{DISCONNECT, OUTPUT_LIMIT, Stop};
-use crate::serve::Timing;
 use crate::store::Stream;
 use std::io;
 use std::os::fd::OwnedFd;

@@ -3,6 +3,8 @@
 use doorward_policy::{Reason, Refusal, is_clean, is_hidden};
 use doorward_wire::client::LinkError;
 
+/// The words ask for nothing that there is.
+pub(crate) const USAGE: u8 = 2;
 /// Doorward refused.
 pub(crate) const REFUSED: u8 = 126;
 /// Doorward itself failed.
@@ -27,8 +29,9 @@ pub(crate) fn lines(refusal: &Refusal) -> String {
 
 /// A refusal as one or two lines that begin as told. Hidden characters of what is repeated to the asker do
 /// not reach a terminal.
-pub(crate) fn worded(refusal: &Refusal, refused: &str, allowed: &str) -> String {
-    let place = refusal.path.as_deref().map(|path| format!(" [{path}]")).unwrap_or_default();
+pub fn worded(refusal: &Refusal, refused: &str, allowed: &str) -> String {
+    let place = refusal.path.as_deref().filter(|path| !refusal.message.contains(path));
+    let place = place.map(|path| format!(" [{path}]")).unwrap_or_default();
     let mut text = format!("{refused} ({}): {}{place}\n", refusal.reason, one_line(&refusal.message));
     if let Some(nearest) = &refusal.nearest {
         text.push_str(&format!("{allowed}: {}\n", one_line(nearest)));
@@ -58,9 +61,33 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
+/// JSON with its hidden characters escaped, but for those that stand between values.
+pub(crate) fn plain_json(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c < '\u{7f}' || !is_hidden(c) {
+            plain.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            plain.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_holds_no_hidden_character_and_means_the_same() {
+        let text = "a\n\u{7f}\u{9b}\u{202e}\u{ad}\u{e0041}ü🦀\"\\";
+        let value = serde_json::json!({ "text": text });
+        let plain = plain_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!plain.chars().any(|c| is_hidden(c) && c != '\n'), "{plain}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&plain).unwrap(), value);
+    }
 
     #[test]
     fn a_refusal_says_the_reason_the_place_and_what_is_allowed() {

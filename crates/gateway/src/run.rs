@@ -15,7 +15,7 @@
 use crate::asking::Asking;
 use crate::course::Course;
 use crate::delivery::Delivery;
-use crate::ending::Ending;
+use crate::ending::{Ending, LEFT, may_have_left};
 use crate::limits::Slot;
 use crate::plan::Plan;
 use crate::record::Request;
@@ -69,6 +69,7 @@ impl Run {
         let mut course = Course::new(&self.asking, &self.request, &self.plan, &self.delivery, &self.stop);
         course.stdin = stdin;
         let finished = course.carry_out().await;
+        let left = finished.stages.iter().any(|stage| may_have_left(&stage.rule, &stage.how));
         let saved = self.save(&finished.ending, finished.stages).await;
         // A session that is gone hears nothing any more.
         if !saved {
@@ -78,6 +79,9 @@ impl Run {
             let _ = self.delivery.message(&text).await;
         }
         let _ = self.delivery.message(&told(&finished.ending)).await;
+        if left {
+            let _ = self.delivery.message(&format!("doorward: {LEFT}\n")).await;
+        }
         finished.ending.exit
     }
 

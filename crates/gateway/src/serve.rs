@@ -1,9 +1,9 @@
 //! The service: the connection to the broker, the listening socket it gives, and a task for each session.
 
+use crate::gateway::{Gateway, Timing};
 use crate::known::Known;
 use crate::limits::Counts;
 use crate::refuse;
-use crate::running::RunningRuns;
 use crate::seats::Seats;
 use crate::session;
 use crate::store::{Keep, Store};
@@ -28,58 +28,23 @@ pub struct Config {
 }
 
 /// Why the service ended.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The thread for the runs could not be made.
+    #[error("no thread for the runs: {0}")]
     Thread(std::io::Error),
+    /// The broker does not serve this process.
+    #[error("the broker says: {0}")]
+    Unwelcome(String),
     /// The task that keeps the broker's connection ended.
+    #[error("the connection to the broker is no longer kept")]
     Link,
 }
 
-impl std::fmt::Display for GatewayError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            GatewayError::Thread(error) => write!(f, "no thread for the runs: {error}"),
-            GatewayError::Link => f.write_str("the connection to the broker is no longer kept"),
-        }
-    }
-}
-
-impl std::error::Error for GatewayError {}
-
-/// How long the gateway waits.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timing {
-    /// For a session's first frames.
-    pub(crate) first_frames: Duration,
-    /// For a session that does not read, once nothing but it is waited for.
-    pub(crate) stalled: Duration,
-    /// For the end of a pipe after its command ended: a process that got away may hold it open.
-    pub(crate) linger: Duration,
-    /// For output of a running command to be on the disk.
-    pub(crate) save: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Timing {
-            first_frames: Duration::from_secs(10),
-            stalled: Duration::from_secs(60),
-            linger: Duration::from_secs(2),
-            save: Duration::from_secs(2),
-        }
-    }
-}
-
-/// What all sessions share.
-#[derive(Debug)]
-pub(crate) struct Gateway {
-    pub(crate) link: BrokerLink,
-    pub(crate) store: Store,
-    pub(crate) counts: Counts,
-    pub(crate) running: Rc<RunningRuns>,
-    pub(crate) timing: Timing,
-    pub(crate) since: Instant,
+/// Who comes in.
+struct Door {
+    gateway: Rc<Gateway>,
+    /// The latest welcome; `None` before the first.
     known: RefCell<Option<Rc<Known>>>,
     seats: Rc<Seats>,
 }
@@ -101,24 +66,21 @@ async fn serve_sessions(config: Config, timing: Timing) -> Result<(), GatewayErr
     raise_descriptor_limit();
     let store = Store::start(&config.state_dir).map_err(GatewayError::Thread)?;
     let (link, mut events) = BrokerLink::start(config.broker_sock, Service::Gateway);
-    let gateway = Rc::new(Gateway {
-        link,
-        store,
-        counts: Counts::default(),
-        running: Rc::default(),
-        timing,
-        since: Instant::now(),
-        known: RefCell::new(None),
-        seats: Rc::default(),
-    });
+    let (counts, running, since) = (Counts::default(), Rc::default(), Instant::now());
+    let gateway = Rc::new(Gateway { link, store, counts, running, timing, since });
+    let door = Door { gateway, known: RefCell::new(None), seats: Rc::default() };
     let mut listener = None;
     loop {
         tokio::select! {
             event = events.recv() => match event {
                 None => return Err(GatewayError::Link),
-                Some(event) => gateway.on_link(event, &mut listener),
+                // Later it may be a broker that is just being replaced.
+                Some(LinkEvent::Unwelcome(message)) if listener.is_none() => {
+                    return Err(GatewayError::Unwelcome(message));
+                }
+                Some(event) => door.on_link(event, &mut listener),
             },
-            stream = accept(listener.as_ref()) => gateway.admit(stream),
+            stream = accept(listener.as_ref()) => door.admit(stream),
         }
     }
 }
@@ -143,12 +105,12 @@ async fn accept(listener: Option<&UnixListener>) -> UnixStream {
     }
 }
 
-impl Gateway {
-    fn on_link(self: &Rc<Self>, event: LinkEvent, listener: &mut Option<UnixListener>) {
+impl Door {
+    fn on_link(&self, event: LinkEvent, listener: &mut Option<UnixListener>) {
         match event {
             LinkEvent::Welcome(welcome, fds) => match take_welcome(*welcome, fds) {
                 Ok((known, new)) => {
-                    self.store.keep(Keep::of(&known.policy.runs));
+                    self.gateway.store.keep(Keep::of(&known.policy.runs));
                     self.known.replace(Some(Rc::new(known)));
                     if let Some(old) = listener.replace(new) {
                         self.admit_rest(old);
@@ -157,12 +119,14 @@ impl Gateway {
                 Err(message) => eprintln!("doorward: gateway: {message}"),
             },
             LinkEvent::Unwelcome(message) => eprintln!("doorward: gateway: the broker says: {message}"),
-            LinkEvent::Lost => eprintln!("doorward: gateway: no connection to the broker; trying again"),
+            LinkEvent::Lost { .. } => {
+                eprintln!("doorward: gateway: no connection to the broker; trying again")
+            }
         }
     }
 
     /// Sessions that came to the socket that is being replaced are served all the same.
-    fn admit_rest(self: &Rc<Self>, old: UnixListener) {
+    fn admit_rest(&self, old: UnixListener) {
         let Ok(old) = old.into_std() else { return };
         while let Ok((stream, _)) = old.accept() {
             let waiting = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
@@ -172,13 +136,13 @@ impl Gateway {
         }
     }
 
-    fn admit(self: &Rc<Self>, stream: UnixStream) {
+    fn admit(&self, stream: UnixStream) {
         let (Ok(peer), Some(known)) = (stream.peer_cred(), self.known.borrow().clone()) else { return };
         let Some(seat) = self.seats.take(peer.uid()) else {
             turn_away(&stream);
             return;
         };
-        let gateway = Rc::clone(self);
+        let gateway = Rc::clone(&self.gateway);
         tokio::task::spawn_local(async move {
             session::serve(gateway, known, stream, peer.uid()).await;
             drop(seat);

@@ -1,13 +1,13 @@
 //! One connection of a session: who it is, what it says, and its answer.
 
-use crate::asking::Asking;
+use crate::answer::Answer;
+use crate::asking::{Asking, LINE};
 use crate::conversation::{Gone, Inlet, Outlet, Unread};
 use crate::delivery::Delivery;
+use crate::gateway::Gateway;
 use crate::known::Known;
-use crate::line::LINE;
 use crate::record::Request;
 use crate::refuse;
-use crate::serve::Gateway;
 use crate::words::{Speaker, Voice};
 use doorward_policy::{Reason, Refusal};
 use doorward_wire::PROTOCOL;
@@ -21,25 +21,6 @@ use tokio::net::UnixStream;
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Longest claim of a session about itself that is recorded, in characters.
 const LONGEST_CLAIM: usize = 200;
-
-/// How a conversation ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// With this exit code.
-    Exit(u8),
-    /// The session goes on to this unix socket by itself.
-    Dial(String),
-}
-
-impl Answer {
-    /// The exit code.
-    pub(crate) fn exit(&self) -> u8 {
-        match self {
-            Answer::Exit(code) => *code,
-            Answer::Dial(_) => 0,
-        }
-    }
-}
 
 /// A connection whose asker is known.
 pub(crate) struct Session {
@@ -144,7 +125,17 @@ impl Session {
 
     /// Records a refusal and tells it.
     pub(crate) async fn refuse(&mut self, request: Request, refusal: Refusal) -> Result<Answer, Gone> {
-        let told = self.asking.refused(&request, refusal, true).await;
+        self.refuse_line(&request, refusal, true).await
+    }
+
+    /// The same for a line that is a run or is none.
+    pub(crate) async fn refuse_line(
+        &mut self,
+        request: &Request,
+        refusal: Refusal,
+        is_run: bool,
+    ) -> Result<Answer, Gone> {
+        let told = self.asking.refused(request, refusal, is_run).await;
         self.tell_refusal(&told).await
     }
 
@@ -157,7 +148,7 @@ impl Session {
     /// Answers built-in words on the session's own stdout and stderr.
     pub(crate) fn speaker(&self) -> Speaker<'_> {
         let patience = self.asking.gateway.timing.stalled;
-        Speaker { asking: &self.asking, outlet: Voice::aloud(&self.delivery, patience), is_alone: true }
+        Speaker { asking: &self.asking, outlet: Voice::aloud(&self.delivery, patience) }
     }
 }
 

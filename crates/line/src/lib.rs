@@ -8,6 +8,7 @@ mod agent;
 mod builtins;
 mod characters;
 mod constructs;
+mod limits;
 mod line;
 mod list;
 mod parse;
@@ -18,6 +19,7 @@ mod sudo;
 mod transfer;
 
 pub use agent::{Agent, MAX_AGENT, Shell, agent};
-pub use line::{MAX_LINE, MAX_STAGES, MAX_WORD, MAX_WORDS, read};
+pub use limits::{MAX_LINE, MAX_STAGES, MAX_WORD, MAX_WORDS};
+pub use line::read;
 pub use list::{Connector, Line, List, Pipeline, Simple, Stage, StageErr, StageOut};
 pub use quote::quote;

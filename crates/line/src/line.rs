@@ -1,22 +1,13 @@
-//! A line as a whole: its limits, its bytes, what it says.
+//! A line as a whole: its bytes, and what it says.
 
-use crate::characters::{column, name};
+use crate::characters::{bad_encoding, refuse_hidden};
+use crate::limits::{MAX_LINE, SHORTER};
 use crate::list::Line;
 use crate::parse::{Parsed, parse};
 use crate::scan::scan;
 use crate::shell;
 use crate::transfer::{self, Transfer};
 use doorward_policy::{Reason, Refusal, is_hidden};
-
-/// Longest line, in bytes.
-pub const MAX_LINE: usize = 16 * 1024;
-/// Most words of a line, over all its commands; so it has at most as many commands. Redirections are not
-/// words.
-pub const MAX_WORDS: usize = 64;
-/// Longest word, in bytes, after quoting is removed.
-pub const MAX_WORD: usize = 4 * 1024;
-/// Most commands of a pipeline.
-pub const MAX_STAGES: usize = 16;
 
 /// Reads a worker's line. `bash -c 'LINE'` is read as `LINE`, once.
 ///
@@ -53,21 +44,7 @@ fn text(bytes: &[u8]) -> Result<&str, Refusal> {
         bad_encoding("the line is not UTF-8".to_owned(), at)
     })?;
     match text.chars().enumerate().find(|(_, c)| is_hidden(*c) && !matches!(c, '\t' | '\n')) {
-        Some((at, c)) => Err(bad_encoding(format!("the line holds {}", name(c)), at)),
+        Some((at, c)) => Err(refuse_hidden("the line", c, at)),
         None => Ok(text),
     }
-}
-
-const SHORTER: &str = "a shorter line; send data on stdin";
-
-/// A refusal of the character that stands after `before` others.
-pub(crate) fn bad_encoding(what: String, before: usize) -> Refusal {
-    Refusal::new(Reason::BadEncoding, what)
-        .nearest("clean UTF-8 without control or hidden characters")
-        .path(column(before))
-}
-
-/// A refusal of what is more than the limits allow, and begins after `before` characters.
-pub(crate) fn too_large(what: String, before: usize) -> Refusal {
-    Refusal::new(Reason::TooLarge, what).nearest(SHORTER).path(column(before))
 }

@@ -80,7 +80,7 @@ pub struct Simple {
 }
 
 impl Simple {
-    /// All words as they were meant, a leading `sudo` included: for the record.
+    /// All words as they were meant, a leading `sudo` included.
     pub fn words(&self) -> &[String] {
         &self.words
     }

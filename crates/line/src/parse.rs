@@ -1,11 +1,11 @@
 //! Tokens to a list of pipelines (POSIX.1-2017, 2.9 and 2.10.2, as far as the line language goes).
 
 use crate::builtins::builtin;
-use crate::characters::{column, name};
+use crate::characters::{column, refuse_hidden};
 use crate::constructs::{
     ASSIGNMENT, Construct, NEGATION, REDIRECTION, RESERVED, Redirect, Separator, TO_FILE,
 };
-use crate::line::{MAX_STAGES, MAX_WORD, bad_encoding, too_large};
+use crate::limits::{MAX_STAGES, MAX_WORD, too_large};
 use crate::list::{Connector, List, Pipeline, Simple, Stage, StageErr, StageOut};
 use crate::scan::{Token, Word};
 use crate::{sudo, transfer};
@@ -205,7 +205,7 @@ fn whole_and_clean(word: &Word) -> Result<(), Refusal> {
     match word.hidden_at {
         Some(at) => {
             let c = word.text.chars().find(|c| is_hidden(*c)).unwrap_or_default();
-            Err(bad_encoding(format!("a word holds {}", name(c)), at))
+            Err(refuse_hidden("a word", c, at))
         }
         None => Ok(()),
     }

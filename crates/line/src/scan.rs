@@ -5,7 +5,7 @@ use crate::constructs::{
     BRACE, COMMENT, Construct, EXPANSIONS, GLOBS, OPERATORS, Operator, REDIRECTION, Redirect, Separator,
     TILDE, lookup,
 };
-use crate::line::{MAX_WORDS, too_large};
+use crate::limits::{MAX_WORDS, too_large};
 use doorward_policy::{Reason, Refusal, is_hidden};
 
 /// What a line is made of. Each has the number of characters before it.

@@ -13,9 +13,10 @@ pub(crate) struct Transfer {
     instead: &'static str,
 }
 
-const OUTPUT: &str = "output on stdout: `ssh HOST 'docker logs NAME' > FILE`; `runs export` for what was kept; \
-                      data in on stdin: `ssh HOST 'docker build -' < FILE`";
-const CLONE: &str = "`git` on your side; `docker build -` reads a build's files from stdin";
+// Nothing that needs a role: which ones the worker has is not known here.
+const OUTPUT: &str =
+    "what a line prints, kept on your side: `ssh HOST LINE > FILE`; `runs export` for what was kept here";
+const CLONE: &str = "`git` on your side";
 
 /// Every one that is known.
 const TRANSFERS: &[Transfer] = &[

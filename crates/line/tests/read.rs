@@ -142,12 +142,35 @@ fn unclean_bytes_are_refused_and_not_repeated() {
         ("'a\u{202e}b'".as_bytes(), 3),
         ("a\u{200b}".as_bytes(), 2),
         ("a\u{e0041}".as_bytes(), 2),
+        ("a\u{ad}b".as_bytes(), 2),
+        ("a\u{200d}b".as_bytes(), 2),
+        ("'\u{2764}\u{fe0f}'".as_bytes(), 3),
+        ("a\u{e0100}".as_bytes(), 2),
+        ("\u{3164}".as_bytes(), 1),
         (b"a 'x\ny'", 5),
         (b"a \"x\ty\"", 5),
         (b"a x\\\ty", 5),
     ] {
         assert_eq!(refused(line), (Reason::BadEncoding, format!("column {column}")), "{line:?}");
     }
+}
+
+#[test]
+fn a_newline_a_tab_and_a_carriage_return_are_named_with_what_to_do_instead() {
+    for (line, name, instead) in [
+        ("echo 'one\ntwo'", "a word holds a newline inside quotes", "`\\n` where the command"),
+        ("echo \"one\ntwo\"", "a word holds a newline inside quotes", "`\\n` where the command"),
+        ("cut -d '\t' -f 1", "a word holds a tab in quotes", "`\\t` where the command"),
+        ("cut -d \\\t -f 1", "after a backslash", "`\\t` where the command"),
+        ("docker ps\r\ndocker images\r\n", "the line holds a carriage return", "a newline alone"),
+        ("docker ps \u{7}", "the line holds the control character U+0007", "clean UTF-8"),
+    ] {
+        let refusal = refusal(line.as_bytes());
+        assert_eq!(refusal.reason, Reason::BadEncoding, "{line:?}");
+        assert!(refusal.message.contains(name), "{line:?}: {}", refusal.message);
+        assert!(refusal.nearest.as_ref().is_some_and(|it| it.contains(instead)), "{line:?}: {refusal:?}");
+    }
+    assert_eq!(simple("docker\tps\t").argv(), ["docker", "ps"], "a tab between words is a blank");
 }
 
 #[test]
@@ -257,6 +280,7 @@ proptest! {
     #[test]
     fn what_is_quoted_reads_back_as_it_was(words in proptest::collection::vec("[^\\p{C}\\p{Zl}\\p{Zp}]{0,40}", 1..20)) {
         prop_assume!(!["sudo", ".", ":"].contains(&words[0].as_str()));
+        prop_assume!(!words.iter().flat_map(|word| word.chars()).any(doorward_policy::is_hidden));
         let line = quote(&words);
         let read = simple(&line);
         prop_assert_eq!(read.words(), &words[..]);

@@ -1,11 +1,13 @@
 //! What somebody probably meant.
 
+use std::cmp::Reverse;
+
 /// Longest text that is compared: longer ones are typed by no person, and cost quadratic time.
 const LONGEST: usize = 64;
 
 /// The candidate with the smallest edit distance to `word`, when it is close enough to be a slip: at most a
-/// third of the word's length, and one for short words. Of equals the first. A word of one or two letters has
-/// none: one edit makes another word of it.
+/// third of the word's length, and one for short words. Of equals the one that begins like it
+/// longest, then the first. A word of one or two letters has none: one edit makes another word of it.
 pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let length = word.chars().count();
     if length < 3 {
@@ -13,10 +15,15 @@ pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>)
     }
     let allowed = length.div_ceil(3);
     candidates
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .map(|candidate| (distance(word, candidate), Reverse(alike(word, candidate)), candidate))
+        .filter(|(distance, ..)| *distance <= allowed)
+        .min_by_key(|(distance, alike, _)| (*distance, *alike))
+        .map(|(.., candidate)| candidate)
+}
+
+/// How many characters two texts begin with alike.
+fn alike(one: &str, other: &str) -> usize {
+    one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count()
 }
 
 /// A help that names the candidate that was probably meant, or says `otherwise`.
@@ -75,6 +82,8 @@ mod tests {
     #[test]
     fn a_far_word_has_no_nearest() {
         assert_eq!(nearest("rolse", ["roles", "keys"].into_iter()), Some("roles"));
+        let docker = ["container run", "container prune"];
+        assert_eq!(nearest("container prun", docker.into_iter()), Some("container prune"));
         assert_eq!(nearest("xyzzy", ["roles", "keys"].into_iter()), None);
         assert_eq!(
             nearest("ls", ["ss", "ps"].into_iter()),

@@ -1,7 +1,7 @@
 //! Secrets are taken out before anything is stored.
 
 use crate::Runs;
-use regex::Regex;
+use regex::{Regex, RegexSet, RegexSetBuilder};
 use std::borrow::Cow;
 
 /// Shapes of secrets that are taken out whatever the policy says.
@@ -32,14 +32,60 @@ pub(crate) fn built_in() -> Vec<Regex> {
 impl Runs {
     /// `text` with every match of the built-in and the policy's patterns replaced by `[redacted]`.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut out = Cow::Borrowed(text);
-        for pattern in &self.redact {
-            if let Cow::Owned(changed) = pattern.replace_all(&out, "[redacted]") {
-                out = Cow::Owned(changed);
-            }
-        }
-        out
+        replace(&self.redact, text)
     }
+}
+
+fn replace<'t>(patterns: &[Regex], text: &'t str) -> Cow<'t, str> {
+    let mut out = Cow::Borrowed(text);
+    for pattern in patterns {
+        if let Cow::Owned(changed) = pattern.replace_all(&out, "[redacted]") {
+            out = Cow::Owned(changed);
+        }
+    }
+    out
+}
+
+/// The patterns of [`Runs`] for who looks through much text on one thread: with copies of its own, which no
+/// other thread waits for, and a look at many lines at once.
+#[derive(Debug)]
+pub struct Redactor {
+    patterns: Vec<Regex>,
+    /// `None`: there is a pattern that can match in a line and not among others.
+    anywhere: Option<RegexSet>,
+}
+
+impl Redactor {
+    /// With the patterns of `runs`.
+    pub fn new(runs: &Runs) -> Self {
+        let patterns = runs.redact.clone();
+        let anywhere = patterns.iter().all(|pattern| finds_lines_among_others(pattern.as_str())).then(|| {
+            let texts = patterns.iter().map(Regex::as_str);
+            // A line's begin and end are to be found among lines as they are in the line alone.
+            RegexSetBuilder::new(texts).multi_line(true).size_limit(1 << 26).dfa_size_limit(1 << 24).build()
+        });
+        Redactor { patterns, anywhere: anywhere.and_then(Result::ok) }
+    }
+
+    /// As [`Runs::redact`].
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        replace(&self.patterns, text)
+    }
+
+    /// Whether it is sure that no pattern matches in any of these lines.
+    pub fn is_clean(&self, lines: &str) -> bool {
+        self.anywhere.as_ref().is_some_and(|anywhere| !anywhere.is_match(lines))
+    }
+}
+
+/// Whether what the pattern matches in a line alone it also finds with lines before and after it, when `^` and `$`
+/// mean those of a line: `\A`, `\z`, and flags that are taken away, say otherwise.
+fn finds_lines_among_others(pattern: &str) -> bool {
+    let takes_flags = pattern.split("(?").skip(1).any(|group| {
+        let flags = group.split([')', ':']).next().unwrap_or_default();
+        flags.contains('-') || flags.contains('R')
+    });
+    !takes_flags && !pattern.contains(r"\A") && !pattern.contains(r"\z")
 }
 
 #[cfg(test)]
@@ -68,6 +114,22 @@ mod tests {
         ] {
             assert_eq!(runs().redact(text), wanted);
         }
+    }
+
+    #[test]
+    fn a_look_at_many_lines_misses_nothing_that_a_line_alone_has() {
+        let lines = ["one", "key=1", "end: key", " x "];
+        let text = lines.join("\n");
+        for pattern in
+            ["^key", "key$", r"\bkey\b", r"^ x\s$", r"\Aone", r"key\z", "(?-m)^key", "(?-m:^key)", "(?i)KEY$"]
+        {
+            let runs = Runs { redact: vec![Regex::new(pattern).unwrap()], ..runs() };
+            let redactor = Redactor::new(&runs);
+            assert!(lines.iter().any(|line| runs.redact(line) != *line), "{pattern}");
+            assert!(!redactor.is_clean(&text), "{pattern}");
+        }
+        let redactor = Redactor::new(&runs());
+        assert!(redactor.is_clean(&text) && !redactor.is_clean("a\nsecret=b\nc"));
     }
 
     #[test]

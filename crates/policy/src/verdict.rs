@@ -57,9 +57,13 @@ impl Refusal {
 }
 
 impl std::fmt::Display for Refusal {
-    /// `refused (code): message; allowed: nearest`, on one line.
+    /// `refused (code): message [path]; allowed: nearest`, on one line; without the path when the message names
+    /// it already.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "refused ({}): {}", self.reason, self.message)?;
+        if let Some(path) = self.path.as_deref().filter(|path| !self.message.contains(path)) {
+            write!(f, " [{path}]")?;
+        }
         if let Some(nearest) = &self.nearest {
             write!(f, "; allowed: {nearest}")?;
         }

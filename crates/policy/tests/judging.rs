@@ -106,16 +106,37 @@ fn docker_words_come_to_their_verb() {
         ("docker exec ollama ollama list", Verb::Exec),
         ("docker exec -i ollama ollama run llama3", Verb::Exec),
         ("docker run -v /:/h busybox:1", Verb::Run),
+        ("docker kill x", Verb::Kill),
+        ("docker network prune", Verb::Prune),
+        ("docker run busybox:1 grep --env-file /x", Verb::Run),
     ] {
         match docker(line) {
             Ok(DockerWords::Verb { verb: found, .. }) => assert_eq!(found, verb, "{line}"),
             other => panic!("{line}: {other:?}"),
         }
     }
-    for line in ["docker", "docker --help", "docker --version", "docker run --help", "docker network"] {
+    for line in [
+        "docker",
+        "docker --help",
+        "docker --version",
+        "docker run --help",
+        "docker network",
+        "docker help network ls",
+    ] {
         assert_eq!(docker(line), Ok(DockerWords::Help), "{line}");
     }
     assert_eq!(docker("docker system dial-stdio"), Ok(DockerWords::Dial));
+}
+
+#[test]
+fn a_word_with_a_blank_is_one_word() {
+    for argv in
+        [&["docker", "network ls"][..], &["docker", "system df", "-v"], &["docker", "system dial-stdio"]]
+    {
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        let refusal = policy().judge_docker_words("hermes", &argv).expect_err("two words in one");
+        assert_eq!(refusal.reason, Reason::VerbNotAllowed, "{argv:?}");
+    }
 }
 
 #[test]
@@ -132,13 +153,21 @@ fn docker_words_are_refused_with_their_reason() {
         ("docker -D ps", FieldNotAllowed),
         ("docker --debug exec x sh", FieldNotAllowed),
         ("docker --log-level debug ps", FieldNotAllowed),
-        ("docker cp a:/x -", VerbNotAllowed),
-        ("docker network create x", VerbNotAllowed),
         ("docker network rm x", VerbNotAllowed),
         ("docker volume create x", VerbNotAllowed),
-        ("docker kill x", VerbNotAllowed),
+        ("docker volume rm x", VerbNotAllowed),
+        ("docker -v network create x", VerbNotAllowed),
+        ("docker --version -H tcp://x ps", VerbNotAllowed),
+        ("docker help -H tcp://x ps", VerbNotAllowed),
+        ("docker --help --help=false create x", VerbNotAllowed),
+        ("docker network --help --help=false create x", VerbNotAllowed),
+        ("docker run --rm --env-file /proc/cmdline busybox:1 env", FieldNotAllowed),
+        ("docker container run --env-file=/proc/cmdline busybox:1 env", FieldNotAllowed),
+        ("docker cp a:/x -", VerbNotAllowed),
+        ("docker network create x", VerbNotAllowed),
+        ("docker create busybox:1", VerbNotAllowed),
+        ("docker pause x", VerbNotAllowed),
         ("docker build -", NotYet),
-        ("docker stats --no-stream", NotYet),
         ("docker buildx build .", NotYet),
         ("docker sp", VerbNotAllowed),
         ("docker exec ollama sh", NotInPolicy),
@@ -158,10 +187,22 @@ fn what_a_refusal_calls_allowed_is_allowed() {
     let nearest = |line| docker(line).expect_err(line).nearest.unwrap_or_default();
     assert_eq!(nearest("docker stpo x"), "docker stop");
     // Near a verb that is not granted, and near one that is not yet in force: the whole list instead.
-    assert!(nearest("docker kil x").starts_with("docker ps|"), "{}", nearest("docker kil x"));
-    assert!(nearest("docker statss x").starts_with("docker ps|"), "{}", nearest("docker statss x"));
+    assert!(nearest("docker pausee x").starts_with("docker ps|"), "{}", nearest("docker pausee x"));
+    assert!(nearest("docker buidl x").starts_with("docker ps|"), "{}", nearest("docker buidl x"));
+    let pause = nearest("docker pause x");
+    assert!(pause.contains("|system df") && !pause.contains("|df"), "as docker writes it: {pause}");
     let network = nearest("docker network create x");
     assert!(network.contains("DOCKER_HOST=ssh://"), "the Engine API makes networks: {network}");
+}
+
+#[test]
+fn a_tool_for_text_that_is_no_filter_is_answered_with_the_filters() {
+    for line in ["awk {print}", "sed s/a/b/", "xargs rm"] {
+        let refusal = policy().judge_stage("hermes", &words(line)).map(|_| ()).expect_err(line);
+        assert!(refusal.nearest.is_some_and(|near| near.contains("grep, head, tail")), "{line}");
+    }
+    let refusal = policy().judge_stage("hermes", &words("frobnicate")).map(|_| ()).unwrap_err();
+    assert_eq!(refusal.nearest, None);
 }
 
 #[test]

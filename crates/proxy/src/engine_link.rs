@@ -1,5 +1,7 @@
-//! Connections to the engine: a new one for each request that goes there.
+//! Connections to the engine: one for each request that goes there; what only looks may take one that an
+//! earlier request of the same worker has left whole.
 
+use crate::quiet::Quiet;
 use doorward_engine::ApiVersion;
 use doorward_policy::{Reason, Refusal};
 use http_body_util::{BodyExt, Full};
@@ -15,10 +17,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Most bytes of an answer that is read whole: far over what a host's largest list is.
 const MOST: usize = 64 << 20;
+/// Most spare connections of a worker.
+const SPARES: usize = 4;
+/// Longest that one is kept unused.
+const REST: Duration = Duration::from_secs(60);
 
 /// Why the engine gave no usable answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +54,7 @@ impl From<EngineError> for Refusal {
 /// One connection to the engine; closed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Upstream {
+    socket: String,
     sender: SendRequest<Full<Bytes>>,
     carrier: Carrier,
 }
@@ -123,11 +130,13 @@ impl Upstream {
     /// Connects to the engine's socket.
     pub(crate) async fn connect(socket: &str) -> Result<Upstream, EngineError> {
         let stream = UnixStream::connect(PathBuf::from(socket)).await.map_err(|_| EngineError::Gone)?;
+        let quiet = stream.into_std().and_then(|socket| Quiet::new(socket.into()));
+        let quiet = quiet.map_err(|_| EngineError::Gone)?;
         let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|_| EngineError::Gone)?;
+            http1::handshake(TokioIo::new(quiet)).await.map_err(|_| EngineError::Gone)?;
         // How the connection ends is seen by whoever waits for its answer.
         let carrier = Carrier(tokio::spawn(async move { drop(connection.with_upgrades().await) }));
-        Ok(Upstream { sender, carrier })
+        Ok(Upstream { socket: socket.to_owned(), sender, carrier })
     }
 
     /// Sends a request; the answer's head. The body is then read from it.
@@ -142,13 +151,15 @@ impl Upstream {
             .header(USER_AGENT, "doorward")
             .body(Full::new(Bytes::from(body.unwrap_or_default())))
             .map_err(|_| EngineError::Garbled)?;
-        timeout(patience, self.sender.send_request(request))
-            .await
-            .map_err(|_| EngineError::Slow)?
-            .map_err(|error| if error.is_parse() { EngineError::Garbled } else { EngineError::Gone })
+        let answered = async {
+            self.sender.ready().await?;
+            self.sender.send_request(request).await
+        };
+        let answered = timeout(patience, answered).await.map_err(|_| EngineError::Slow)?;
+        answered.map_err(|error| if error.is_parse() { EngineError::Garbled } else { EngineError::Gone })
     }
 
-    /// A `GET` with its whole answer. Only questions of doorward's own share a connection.
+    /// A `GET` with its whole answer.
     pub(crate) async fn get(
         &mut self,
         target: &str,
@@ -162,6 +173,56 @@ impl Upstream {
     /// What must be kept for as long as an answer of this connection is read.
     pub(crate) fn into_carrier(self) -> Carrier {
         self.carrier
+    }
+}
+
+/// A worker's connections to the engine whose last answer was read whole. Never another worker's, never for
+/// what changes something, and never after bytes that nobody asked for: such a connection is closed.
+#[derive(Debug, Default)]
+pub(crate) struct Spares(Mutex<Vec<(Upstream, Instant)>>);
+
+impl Spares {
+    /// One that is still open.
+    pub(crate) fn take(&self, socket: &str) -> Option<Upstream> {
+        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((spare, since)) = spares.pop() {
+            if !spare.sender.is_closed() && spare.socket == socket && since.elapsed() < REST {
+                return Some(spare);
+            }
+        }
+        None
+    }
+
+    /// Keeps one whose answer was read whole.
+    pub(crate) fn keep(&self, upstream: Upstream) {
+        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spares.len() < SPARES && !upstream.sender.is_closed() {
+            spares.push((upstream, Instant::now()));
+        }
+    }
+
+    /// A `GET` with its whole answer, on a spare connection or a new one.
+    pub(crate) async fn get(
+        &self,
+        socket: &str,
+        target: &str,
+        patience: Duration,
+    ) -> Result<(u16, Bytes), EngineError> {
+        if let Some(mut spare) = self.take(socket) {
+            match spare.get(target, patience).await {
+                Ok(answer) => {
+                    self.keep(spare);
+                    return Ok(answer);
+                }
+                // The engine has closed it meanwhile.
+                Err(EngineError::Gone) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut upstream = Upstream::connect(socket).await?;
+        let answer = upstream.get(target, patience).await?;
+        self.keep(upstream);
+        Ok(answer)
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Passage {
     /// Present when the worker would take a `101`.
     pub(crate) upgrade: Option<OnUpgrade>,
     /// Counted as open until the answer has ended.
-    pub(crate) permit: Permit,
+    pub(crate) permit: Option<Permit>,
     /// While it makes something that is counted: the next to be made counts it too.
     pub(crate) _turn: Option<OwnedMutexGuard<()>>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Passage {
 /// The engine's answer's head, and the connection that its body comes on.
 struct Answered {
     answer: Response<Incoming>,
-    carrier: Carrier,
+    upstream: Upstream,
 }
 
 /// Records, sends and answers.
@@ -90,18 +90,23 @@ async fn pass(visit: Arc<Visit>, asked: Asked, passage: Passage) -> Reply {
     }
 }
 
-/// The intent, and the engine's answer. What only looks is asked while the record is written, and answered
-/// when it stands; everything else waits for the record.
+/// The intent, and the engine's answer. What only looks is asked first, and its record made meanwhile; everything
+/// else waits for the record.
 async fn record_and_send(
     visit: &Visit,
     asked: &Asked,
     passage: &Passage,
 ) -> Result<Result<Answered, Refusal>, Refusal> {
     let approved = &passage.approved;
-    let recorded =
-        asked.allow(visit, &passage.rules, Some(&approved.rule), &approved.objects, approved.effect);
+    let recorded = async {
+        if approved.effect == Effect::None {
+            // The request goes to the engine before this goes on.
+            tokio::task::yield_now().await;
+        }
+        asked.allow(visit, &passage.rules, Some(&approved.rule), &approved.objects, approved.effect).await
+    };
     if approved.effect == Effect::None {
-        let (recorded, sent) = tokio::join!(recorded, send(visit, passage, approved));
+        let (sent, recorded) = tokio::join!(send(visit, passage, approved), recorded);
         return recorded.map(|()| sent);
     }
     recorded.await?;
@@ -115,7 +120,7 @@ async fn record_and_send(
 
 /// Makes what a request needs to be there before it.
 async fn make(visit: &Visit, passage: &Passage, first: &Approved) -> Result<(), Refusal> {
-    let Answered { answer, carrier: _carrier } = send(visit, passage, first).await?;
+    let Answered { answer, upstream: _upstream } = send(visit, passage, first).await?;
     let status = answer.status().as_u16();
     let body = read_whole(answer.into_body(), patience(visit, first)).await?;
     first.answer.apply(status, &body, &passage.rules.policy, &visit.worker)?;
@@ -131,7 +136,30 @@ async fn send(visit: &Visit, passage: &Passage, approved: &Approved) -> Result<A
 }
 
 async fn try_send(visit: &Visit, passage: &Passage, approved: &Approved) -> Result<Answered, EngineError> {
-    let mut upstream = Upstream::connect(&passage.rules.policy.engine_socket).await?;
+    let socket = &passage.rules.policy.engine_socket;
+    if only_looks(approved)
+        && let Some(spare) = passage.guest.spares.take(socket)
+    {
+        match send_on(spare, visit, passage, approved).await {
+            // The engine has closed it meanwhile; what only looks may be asked again.
+            Err(EngineError::Gone) => {}
+            sent => return sent,
+        }
+    }
+    send_on(Upstream::connect(socket).await?, visit, passage, approved).await
+}
+
+/// What may share a connection with others of its kind, and be asked again.
+fn only_looks(approved: &Approved) -> bool {
+    approved.shape == Shape::Whole && approved.effect == Effect::None && approved.body.is_none()
+}
+
+async fn send_on(
+    mut upstream: Upstream,
+    visit: &Visit,
+    passage: &Passage,
+    approved: &Approved,
+) -> Result<Answered, EngineError> {
     let mut head = Request::builder().method(approved.method).uri(&approved.target);
     for (name, value) in &approved.headers {
         let upgrades = name.eq_ignore_ascii_case("connection") || name.eq_ignore_ascii_case("upgrade");
@@ -142,7 +170,7 @@ async fn try_send(visit: &Visit, passage: &Passage, approved: &Approved) -> Resu
     }
     let answer = upstream.send(head, approved.body.clone(), patience(visit, approved)).await?;
     visit.proxy.engine.notice(&answer);
-    Ok(Answered { answer, carrier: upstream.into_carrier() })
+    Ok(Answered { answer, upstream })
 }
 
 /// What the engine's answer came to.
@@ -151,7 +179,7 @@ enum Carried {
     Stream {
         answer: Response<Incoming>,
         sieve: Option<Sieve>,
-        held: Box<(Carrier, Permit)>,
+        held: Box<(Carrier, Option<Permit>)>,
         ceiling: ApiVersion,
     },
     Tunnel(tunnel::Tunnel),
@@ -163,7 +191,7 @@ async fn carry(
     answered: Answered,
     outcome: &mut Outcome,
 ) -> Result<Carried, Refusal> {
-    let Answered { answer, carrier } = answered;
+    let Answered { answer, upstream } = answered;
     let status = answer.status().as_u16();
     outcome.status(status);
     match (status, passage.approved.shape, passage.upgrade.take()) {
@@ -172,28 +200,31 @@ async fn carry(
             engine: hyper::upgrade::on(answer),
             worker,
             stdin,
-            held: Box::new((carrier, passage.permit)),
+            held: Box::new((upstream.into_carrier(), passage.permit)),
         })),
         (0..200, ..) => Err(EngineError::Garbled.into()),
         (200..300, Shape::Stream | Shape::Hijack { .. }, _) => {
-            let held = Box::new((carrier, passage.permit));
+            let held = Box::new((upstream.into_carrier(), passage.permit));
             let (rules, worker) = (passage.rules, visit.worker.clone());
             let sieve = passage.approved.events.map(|filter| Sieve { filter, rules, worker });
             Ok(Carried::Stream { answer, sieve, held, ceiling: passage.ceiling })
         }
-        _ => whole(visit, &passage, answer, outcome).await.map(Carried::Whole),
+        _ => whole(visit, &passage, Answered { answer, upstream }, outcome).await.map(Carried::Whole),
     }
 }
 
 async fn whole(
     visit: &Visit,
     passage: &Passage,
-    answer: Response<Incoming>,
+    answered: Answered,
     outcome: &mut Outcome,
 ) -> Result<Reply, Refusal> {
-    let (head, body) = answer.into_parts();
+    let (head, body) = answered.answer.into_parts();
     let status = head.status.as_u16();
     let body = read_whole(body, patience(visit, &passage.approved)).await?;
+    if only_looks(&passage.approved) {
+        passage.guest.spares.keep(answered.upstream);
+    }
     settle(visit, passage, status, &body).await?;
     let shown = passage.approved.answer.apply(status, &body, &passage.rules.policy, &visit.worker)?;
     outcome.add(shown.len());
@@ -247,7 +278,7 @@ async fn compare(visit: &Visit, passage: &Passage, id: &str) -> Result<(), Refus
 async fn inspect(visit: &Visit, passage: &Passage, id: &str) -> Result<Value, Refusal> {
     let target = Lookup::Container(id.to_owned()).target(passage.version, &visit.worker);
     let mut upstream = Upstream::connect(&passage.rules.policy.engine_socket).await?;
-    let found = crate::attend::look_up(&mut upstream, &target, visit.proxy.timings.engine_reads).await?;
+    let found = crate::deliberate::look_up(&mut upstream, &target, visit.proxy.timings.engine_reads).await?;
     found.ok_or_else(|| EngineError::Garbled.into())
 }
 

@@ -1,11 +1,11 @@
 //! Notices that a peer is gone, as opposed to having only ended its own side.
 
+use crate::quiet::watched;
 use rustix::fd::OwnedFd;
 use std::future::pending;
 use std::os::fd::AsFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::net::UnixStream;
 
 /// Watches one connection.
 #[derive(Debug)]
@@ -16,16 +16,8 @@ pub(crate) struct Hangup {
 impl Hangup {
     /// Watches `socket` by a descriptor of its own. Registered for urgent data alone, which unix sockets do
     /// not have, so the one thing that the kernel reports is `EPOLLHUP`: both directions are closed.
-    #[allow(
-        deprecated,
-        reason = "only for types whose descriptor could change, and `OwnedFd` has one for life; the other constructor is unsafe"
-    )]
-    pub(crate) fn of(socket: &UnixStream) -> Self {
-        let watched = socket
-            .as_fd()
-            .try_clone_to_owned()
-            .and_then(|fd| AsyncFd::with_interest(fd, Interest::PRIORITY))
-            .ok();
+    pub(crate) fn of(socket: &impl AsFd) -> Self {
+        let watched = socket.as_fd().try_clone_to_owned().and_then(|fd| watched(fd, Interest::PRIORITY)).ok();
         Hangup { watched }
     }
 
@@ -43,6 +35,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
     use tokio::io::AsyncWriteExt;
+    use tokio::net::UnixStream;
     use tokio::time::timeout;
 
     #[tokio::test]

@@ -2,9 +2,9 @@
 
 use doorward_policy::{Reason, Refusal};
 use http_body_util::BodyExt;
-use hyper::Request;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, UPGRADE};
+use hyper::header::{CONNECTION, HOST, UPGRADE};
+use hyper::{Request, Version};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -15,6 +15,18 @@ pub(crate) fn headers(request: &Request<Incoming>) -> Vec<(String, Vec<u8>)> {
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
         .collect()
+}
+
+/// What the engine's own reader refuses and this one's library does not: HTTP/1.1 without a host.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn host(request: &Request<Incoming>) -> Result<(), Refusal> {
+    if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
+        let refusal = Refusal::new(Reason::BadRequest, "HTTP/1.1 wants a Host");
+        return Err(refusal.path("host").nearest("Host: docker"));
+    }
+    Ok(())
 }
 
 /// Whether the worker would take a `101`. What it gets is decided by the engine's answer.

@@ -7,13 +7,17 @@
 #![forbid(unsafe_code)]
 
 mod attend;
+mod deliberate;
 mod door;
 mod engine_link;
+mod explain;
 mod forward;
 mod hangup;
 mod intake;
+mod lifetimes;
 mod limits;
 mod outcome;
+mod quiet;
 mod record;
 mod reply;
 mod report;
@@ -23,5 +27,6 @@ mod serve;
 mod tunnel;
 mod visit;
 
+pub use explain::{Explained, Said, explain};
 pub use seal::{SealError, seal};
-pub use serve::{Config, ProxyError, Timings, serve};
+pub use serve::{Config, ProxyError, Timings, serve, serve_until};

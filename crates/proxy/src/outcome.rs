@@ -64,6 +64,6 @@ impl Drop for Outcome {
             error: self.error.take(),
         };
         // Without a broker there is nobody to tell; its log then shows an intent without an outcome.
-        drop(self.link.tell(&outcome));
+        drop(self.link.tell_soon(&outcome));
     }
 }

@@ -1,4 +1,4 @@
-//! What is written down of a request before it is answered.
+//! What is written down of a request.
 
 use crate::rules::Rules;
 use crate::visit::Visit;
@@ -59,8 +59,8 @@ impl Asked {
         }
     }
 
-    /// Writes that this is let through. Returns when the record stands; for what changes the host or takes
-    /// something out of it, when it is durable.
+    /// Writes that this is let through. For what changes the host or takes something out of it, returns when the
+    /// record is durable. What only looks does not wait for its record, as long as records can be written.
     ///
     /// # Errors
     /// When it cannot be written: the request must not be done.
@@ -73,7 +73,14 @@ impl Asked {
         effect: Effect,
     ) -> Result<(), Refusal> {
         let decision = Decision { allow: true, rule: rule.map(Into::into), reason: None, message: None };
-        self.write(visit, &rules.hash, decision, objects.to_vec(), effect != Effect::None).await
+        let durable = effect != Effect::None;
+        let intent = self.intent(visit, &rules.hash, decision, objects.to_vec(), durable);
+        let (broker, request) = (&visit.proxy.broker, self.request.clone());
+        let recorded = match effect {
+            Effect::None => broker.intend_soon(request, intent).await,
+            Effect::ReadsOut | Effect::Changes => broker.intent(request, intent).await.map(drop),
+        };
+        recorded.map_err(unrecorded)
     }
 
     /// Writes that this is refused. Returns when the record stands.
@@ -87,18 +94,19 @@ impl Asked {
             reason: Some(refusal.reason.code().into()),
             message: Some(refusal.message.clone()),
         };
-        self.write(visit, hash, decision, Vec::new(), false).await
+        let intent = self.intent(visit, hash, decision, Vec::new(), false);
+        visit.proxy.broker.intent(self.request.clone(), intent).await.map(drop).map_err(unrecorded)
     }
 
-    async fn write(
+    fn intent(
         &self,
         visit: &Visit,
         hash: &str,
         decision: Decision,
         objects: Vec<String>,
         durable: bool,
-    ) -> Result<(), Refusal> {
-        let intent = ToBroker::Intent {
+    ) -> ToBroker {
+        ToBroker::Intent {
             request: self.request.clone(),
             asker: visit.asker(),
             policy: hash.to_owned(),
@@ -109,9 +117,7 @@ impl Asked {
             http: Some(self.http.clone()),
             objects,
             durable,
-        };
-        let recorded = visit.proxy.broker.intent(self.request.clone(), intent).await;
-        recorded.map(drop).map_err(unrecorded)
+        }
     }
 }
 

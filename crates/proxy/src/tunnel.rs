@@ -2,6 +2,7 @@
 
 use crate::hangup::Hangup;
 use crate::outcome::Outcome;
+use crate::quiet::Quiet;
 use crate::record::hex;
 use crate::reply::Held;
 use crate::visit::Visit;
@@ -95,8 +96,8 @@ impl Tunnel {
 /// The socket beneath an upgraded connection, and what had already been read from it.
 async fn open(upgrade: OnUpgrade) -> Option<(UnixStream, Vec<u8>)> {
     let upgraded: Upgraded = upgrade.await.ok()?;
-    let parts = upgraded.downcast::<TokioIo<UnixStream>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
+    let parts = upgraded.downcast::<TokioIo<Quiet>>().ok()?;
+    Some((parts.io.into_inner().into_stream().ok()?, parts.read_buf.to_vec()))
 }
 
 /// Carries `early` and then all that comes, as fast as it is taken.

@@ -1,6 +1,6 @@
 //! The proxy as a whole, and one connection to it.
 
-use crate::engine_link::EngineLink;
+use crate::engine_link::{EngineLink, Spares};
 use crate::limits::Counters;
 use crate::rules::Rules;
 use crate::serve::Timings;
@@ -35,6 +35,8 @@ pub(crate) struct Proxy {
 pub(crate) struct Guest {
     /// How much it asks.
     pub(crate) counters: Arc<Counters>,
+    /// Its connections to the engine that may be used again.
+    pub(crate) spares: Spares,
     /// Held while one of the kinds of objects that a role counts is judged and made.
     making: Arc<tokio::sync::Mutex<()>>,
     execs: Mutex<VecDeque<String>>,

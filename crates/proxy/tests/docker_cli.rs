@@ -152,7 +152,7 @@ fn exec_runs_what_the_table_names_and_nothing_else() {
 fn what_is_not_the_workers_is_as_if_it_were_not_there() {
     let bench = Bench::start();
     let name = bench.name("foreign");
-    let made = engine(&["run", "-d", "--name", &name, &bench.image, "sleep", "600"]);
+    let made = engine(&["run", "-d", "--network", "none", "--name", &name, &bench.image, "sleep", "600"]);
     assert!(made.status.success());
     assert_eq!(bench.ok(&["ps", "-aq"]), "");
     for words in [

@@ -117,6 +117,7 @@ fn own_containers_join_and_leave_own_networks_while_they_run() {
     let networks = || inspected("container", &name)["NetworkSettings"]["Networks"].clone();
     let aliases = networks()[&second]["Aliases"].clone();
     assert!(aliases.as_array().unwrap().contains(&json!("db")), "{aliases}");
+    bench.ok(&["restart", "-t", "0", &name]);
     bench.ok(&["network", "disconnect", &first, &name]);
     assert_eq!(networks().as_object().unwrap().keys().collect::<Vec<_>>(), [&second]);
 }

@@ -34,7 +34,7 @@ pub struct Asker {
     pub uid: u32,
     /// One per connection of a session or client.
     pub session: String,
-    /// How it came: `line`, `docker.sock`.
+    /// How it came: `line`, `hermes`, `docker.sock`, `operator`.
     pub way: String,
     /// Fingerprint of the SSH key, as the session claims it.
     pub key: Option<String>,

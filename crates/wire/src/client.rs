@@ -3,6 +3,7 @@
 
 use crate::broker::{End, FromBroker, HostReport, MAX_WELCOME, RequestId, Service, StartedStage, ToBroker};
 use crate::frame::{Decoder, FrameError, encode, send_some};
+use crate::soon::{Kept, MOMENT, Soon};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// First and longest pause between two tries to reach the broker.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -49,7 +50,10 @@ pub enum LinkEvent {
     /// The broker does not want this peer; it is tried again.
     Unwelcome(String),
     /// The connection is lost; it is tried again.
-    Lost,
+    Lost {
+        /// Intents that nobody waited for and that the broker had not answered: they may be unrecorded.
+        unanswered: usize,
+    },
 }
 
 /// A pipeline that runs.
@@ -65,6 +69,8 @@ pub struct Running {
 #[derive(Debug, Clone)]
 pub struct BrokerLink {
     shared: Arc<Mutex<Shared>>,
+    /// Something is kept, to be sent in a moment.
+    kept: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -72,18 +78,23 @@ struct Shared {
     queue: Option<mpsc::UnboundedSender<Outgoing>>,
     answers: HashMap<RequestId, oneshot::Sender<FromBroker>>,
     ends: HashMap<RequestId, oneshot::Sender<(Vec<End>, u64)>>,
+    soon: Soon,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Outgoing {
+    /// Whole frames.
     bytes: Vec<u8>,
+    /// Of the last frame; the others have none.
     fds: Vec<OwnedFd>,
+    /// Told when it was sent.
+    sent: Option<oneshot::Sender<()>>,
 }
 
 impl BrokerLink {
     /// Starts a task that keeps one connection to the broker at `path`; events come in order.
     pub fn start(path: PathBuf, service: Service) -> (Self, mpsc::UnboundedReceiver<LinkEvent>) {
-        let link = BrokerLink { shared: Arc::default() };
+        let link = BrokerLink { shared: Arc::default(), kept: Arc::default() };
         let (events, receiver) = mpsc::unbounded_channel();
         tokio::spawn(keep_connected(link.clone(), path, service, events));
         (link, receiver)
@@ -97,6 +108,25 @@ impl BrokerLink {
         match self.ask(request, message, Vec::new()).await? {
             FromBroker::Recorded { seq, .. } => Ok(seq),
             other => Err(refused(other)),
+        }
+    }
+
+    /// Records an intent that has no effect to wait with: it is sent in a moment, together with others. After a
+    /// refusal, and when too many have no answer, it is waited for like any other.
+    ///
+    /// # Errors
+    /// When the broker is gone, or was waited for and cannot write.
+    pub async fn intend_soon(&self, request: RequestId, message: ToBroker) -> Result<(), LinkError> {
+        let kept = {
+            let mut shared = self.lock();
+            if shared.queue.is_none() {
+                return Err(LinkError::Gone);
+            }
+            shared.soon.trusts().then(|| shared.soon.intend(request.clone(), &message))
+        };
+        match kept {
+            Some(kept) => self.see_to(kept),
+            None => self.intent(request, message).await.map(drop),
         }
     }
 
@@ -155,6 +185,31 @@ impl BrokerLink {
         self.enqueue(message, Vec::new())
     }
 
+    /// The same, in a moment, together with others; still before all that is said after it.
+    ///
+    /// # Errors
+    /// When the broker is gone.
+    pub fn tell_soon(&self, message: &ToBroker) -> Result<(), LinkError> {
+        let kept = {
+            let mut shared = self.lock();
+            if shared.queue.is_none() {
+                return Err(LinkError::Gone);
+            }
+            shared.soon.keep(message)
+        };
+        self.see_to(kept)
+    }
+
+    /// Returns when everything that was said so far is on its way, or nobody is there to hear it.
+    pub async fn flush(&self) {
+        let (sender, sent) = oneshot::channel();
+        let last = Outgoing { sent: Some(sender), ..Outgoing::default() };
+        if self.lock().push(last).is_ok() {
+            // An error means that the connection is gone.
+            drop(sent.await);
+        }
+    }
+
     /// Whether a connection stands.
     pub fn is_connected(&self) -> bool {
         self.lock().queue.is_some()
@@ -177,13 +232,46 @@ impl BrokerLink {
 
     fn enqueue(&self, message: &ToBroker, fds: Vec<OwnedFd>) -> Result<(), LinkError> {
         let bytes = encode(message, fds.len()).map_err(|_| LinkError::Gone)?;
-        let shared = self.lock();
-        let queue = shared.queue.as_ref().ok_or(LinkError::Gone)?;
-        queue.send(Outgoing { bytes, fds }).map_err(|_| LinkError::Gone)
+        self.lock().push(Outgoing { bytes, fds, sent: None })
+    }
+
+    fn see_to(&self, kept: Result<Kept, FrameError>) -> Result<(), LinkError> {
+        match kept.map_err(|_| LinkError::Gone)? {
+            Kept::Behind => Ok(()),
+            Kept::First => {
+                self.kept.notify_one();
+                Ok(())
+            }
+            Kept::Full => self.lock().push_kept(),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Sends what is kept, then this.
+    fn push(&mut self, mut outgoing: Outgoing) -> Result<(), LinkError> {
+        if outgoing.fds.is_empty() {
+            let mut bytes = self.soon.take();
+            bytes.append(&mut outgoing.bytes);
+            outgoing.bytes = bytes;
+        } else {
+            self.push_kept()?;
+        }
+        let queue = self.queue.as_ref().ok_or(LinkError::Gone)?;
+        queue.send(outgoing).map_err(|_| LinkError::Gone)
+    }
+
+    fn push_kept(&mut self) -> Result<(), LinkError> {
+        let bytes = self.soon.take();
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let queue = self.queue.as_ref().ok_or(LinkError::Gone)?;
+        queue.send(Outgoing { bytes, ..Outgoing::default() }).map_err(|_| LinkError::Gone)
     }
 }
 
@@ -209,8 +297,8 @@ async fn keep_connected(
             if converse(&link, &socket, service, &events).await.is_ok() {
                 pause = PAUSE.0;
             }
-            *link.lock() = Shared::default();
-            if events.send(LinkEvent::Lost).is_err() {
+            let lost = std::mem::take(&mut *link.lock());
+            if events.send(LinkEvent::Lost { unanswered: lost.soon.unanswered() }).is_err() {
                 return;
             }
         }
@@ -227,7 +315,7 @@ async fn converse(
     events: &mpsc::UnboundedSender<LinkEvent>,
 ) -> Result<(), FrameError> {
     let hello = encode(&ToBroker::Hello { protocol: crate::PROTOCOL, service }, 0)?;
-    write_all(socket, &Outgoing { bytes: hello, fds: Vec::new() }).await?;
+    write_all(socket, &Outgoing { bytes: hello, ..Outgoing::default() }).await?;
     let mut decoder = Decoder::new(MAX_WELCOME);
     let Some((welcome, fds)) = read(socket, &mut decoder).await? else { return Err(FrameError::Torn) };
     if let FromBroker::Unwelcome { message } = welcome {
@@ -241,13 +329,28 @@ async fn converse(
     tokio::select! {
         _ = write_queue(socket, outgoing) => {}
         _ = read_answers(link, socket, &mut decoder) => {}
+        () = send_kept(link) => {}
     }
     Ok(())
 }
 
+/// Sends what is kept, a moment after the first of it came.
+async fn send_kept(link: &BrokerLink) {
+    loop {
+        link.kept.notified().await;
+        tokio::time::sleep(MOMENT).await;
+        // Without a connection this ends with the others.
+        drop(link.lock().push_kept());
+    }
+}
+
 async fn write_queue(socket: &UnixStream, mut outgoing: mpsc::UnboundedReceiver<Outgoing>) -> io::Result<()> {
-    while let Some(frame) = outgoing.recv().await {
+    while let Some(mut frame) = outgoing.recv().await {
         write_all(socket, &frame).await?;
+        if let Some(sent) = frame.sent.take() {
+            // Nobody listens only when nobody waits any more.
+            let _ = sent.send(());
+        }
     }
     Ok(())
 }
@@ -282,9 +385,15 @@ fn deliver(link: &BrokerLink, message: FromBroker) {
                 let _ = waiting.send((ends, millis));
             }
         }
-        FromBroker::Recorded { ref request, .. }
-        | FromBroker::Refused { ref request, .. }
-        | FromBroker::Started { ref request, .. }
+        FromBroker::Recorded { ref request, .. } | FromBroker::Refused { ref request, .. } => {
+            let stands = matches!(message, FromBroker::Recorded { .. });
+            if !shared.soon.answered(request, stands)
+                && let Some(waiting) = shared.answers.remove(request)
+            {
+                let _ = waiting.send(message);
+            }
+        }
+        FromBroker::Started { ref request, .. }
         | FromBroker::Binds { ref request, .. }
         | FromBroker::Host { ref request, .. } => {
             if let Some(waiting) = shared.answers.remove(request) {
@@ -310,106 +419,4 @@ async fn read(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::broker::{Asker, Stage};
-    use crate::frame::{Receiver, send};
-    use std::os::unix::net::UnixListener;
-
-    /// A broker stand-in for one connection: welcomes, starts every run and ends it, then hangs up when told
-    /// to cancel.
-    fn fake_broker(listener: &UnixListener) {
-        let (socket, _) = listener.accept().unwrap();
-        let mut receiver = Receiver::new(&socket, crate::broker::MAX_REQUEST);
-        while let Ok(Some((message, fds))) = receiver.receive::<ToBroker>() {
-            match message {
-                ToBroker::Hello { .. } => {
-                    let welcome = FromBroker::Welcome {
-                        protocol: crate::PROTOCOL,
-                        policy: Vec::new(),
-                        hash: "h".into(),
-                        workers: Vec::new(),
-                        host: HostReport::default(),
-                        operators: Vec::new(),
-                    };
-                    send(&socket, &welcome, &[listener.as_fd()]).unwrap();
-                }
-                ToBroker::Run { request, .. } => {
-                    assert_eq!(fds.len(), 2);
-                    let stages = vec![StartedStage { seq: 5, rule: "r#1".into() }];
-                    let started = FromBroker::Started { request: request.clone(), stages };
-                    send(&socket, &started, &[]).unwrap();
-                    let ended = FromBroker::Ended { request, ends: vec![End::Exited { code: 3 }], millis: 1 };
-                    send(&socket, &ended, &[]).unwrap();
-                }
-                ToBroker::Cancel { .. } => return,
-                _ => {}
-            }
-        }
-    }
-
-    fn run_message(request: &RequestId) -> ToBroker {
-        let asker = Asker {
-            worker: "w".into(),
-            uid: 1,
-            session: "s".into(),
-            way: "line".into(),
-            key: None,
-            source: None,
-        };
-        let (policy, run) = ("h".into(), "run".into());
-        ToBroker::Run {
-            request: request.clone(),
-            asker,
-            policy,
-            run,
-            stages: vec![Stage::plain(vec!["true".into()])],
-            stdin: false,
-            seconds: None,
-        }
-    }
-
-    #[tokio::test]
-    async fn a_run_is_started_and_ended_and_the_link_comes_back_after_a_loss() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("broker.sock");
-        let listener = UnixListener::bind(&path).unwrap();
-        let broker = std::thread::spawn(move || {
-            fake_broker(&listener);
-            fake_broker(&listener);
-        });
-        let (link, mut events) = BrokerLink::start(path, Service::Gateway);
-        assert!(matches!(events.recv().await, Some(LinkEvent::Welcome(_, fds)) if fds.len() == 1));
-
-        let request = RequestId::new();
-        let (_, out) = io::pipe().unwrap();
-        let (_, err) = io::pipe().unwrap();
-        let running =
-            link.run(request.clone(), run_message(&request), vec![out.into(), err.into()]).await.unwrap();
-        assert_eq!(running.stages, [StartedStage { seq: 5, rule: "r#1".into() }]);
-        assert_eq!(running.ended.await.unwrap(), (vec![End::Exited { code: 3 }], 1));
-
-        link.tell(&ToBroker::Cancel { request, why: "test".into() }).unwrap();
-        assert!(matches!(events.recv().await, Some(LinkEvent::Lost)));
-        assert!(matches!(events.recv().await, Some(LinkEvent::Welcome(..))));
-        link.tell(&ToBroker::Cancel { request: RequestId::new(), why: "test".into() }).unwrap();
-        assert!(matches!(events.recv().await, Some(LinkEvent::Lost)));
-        broker.join().unwrap();
-    }
-
-    #[tokio::test]
-    async fn what_waits_for_an_answer_is_told_when_the_broker_is_gone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("broker.sock");
-        let listener = UnixListener::bind(&path).unwrap();
-        let broker = std::thread::spawn(move || fake_broker(&listener));
-        let (link, mut events) = BrokerLink::start(path, Service::Proxy);
-        assert!(matches!(events.recv().await, Some(LinkEvent::Welcome(..))));
-        let waiting = link.clone();
-        let binds = tokio::spawn(async move { waiting.check_binds(vec!["/srv".into()]).await });
-        tokio::task::yield_now().await;
-        link.tell(&ToBroker::Cancel { request: RequestId::new(), why: "test".into() }).unwrap();
-        assert_eq!(binds.await.unwrap(), Err(LinkError::Gone));
-        broker.join().unwrap();
-    }
-}
+mod tests;

@@ -17,8 +17,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const HEADER: usize = 5;
 /// Linux' `SCM_MAX_FD`: most descriptors in one message, and so in one frame.
 pub const MAX_FDS: usize = 253;
-/// Bytes asked of the kernel in one read.
-const READ: usize = 64 * 1024;
+/// Bytes asked of the kernel in one read; most frames are far below.
+const READ: usize = 16 * 1024;
 
 /// Why a connection cannot go on.
 #[derive(Debug)]
@@ -60,15 +60,35 @@ impl From<io::Error> for FrameError {
 /// # Errors
 /// When the message does not fit the header's fields.
 pub fn encode<T: Serialize>(message: &T, fds: usize) -> Result<Vec<u8>, FrameError> {
-    let mut bytes = vec![0; HEADER];
-    serde_json::to_writer(&mut bytes, message).map_err(FrameError::Malformed)?;
-    let json = bytes.len().saturating_sub(HEADER);
-    let length = u32::try_from(json).map_err(|_| FrameError::TooLong(json))?;
+    let mut bytes = Vec::with_capacity(1024);
+    append(&mut bytes, message, fds)?;
+    Ok(bytes)
+}
+
+/// The same behind the frames that `bytes` holds already, which are not changed when this one is refused.
+///
+/// # Errors
+/// When the message does not fit the header's fields.
+pub fn append<T: Serialize>(bytes: &mut Vec<u8>, message: &T, fds: usize) -> Result<(), FrameError> {
+    let start = bytes.len();
+    let appended = append_frame(bytes, message, fds);
+    if appended.is_err() {
+        bytes.truncate(start);
+    }
+    appended
+}
+
+fn append_frame<T: Serialize>(bytes: &mut Vec<u8>, message: &T, fds: usize) -> Result<(), FrameError> {
+    let start = bytes.len();
     let fds = u8::try_from(fds).map_err(|_| FrameError::Descriptors)?;
-    for (to, from) in bytes.iter_mut().zip(length.to_be_bytes().into_iter().chain([fds])) {
+    bytes.extend_from_slice(&[0; HEADER]);
+    serde_json::to_writer(&mut *bytes, message).map_err(FrameError::Malformed)?;
+    let json = bytes.len().saturating_sub(start).saturating_sub(HEADER);
+    let length = u32::try_from(json).map_err(|_| FrameError::TooLong(json))?;
+    for (to, from) in bytes.iter_mut().skip(start).zip(length.to_be_bytes().into_iter().chain([fds])) {
         *to = from;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Sends one frame whole on a blocking socket. Callers that share a socket hold a lock around it.
@@ -76,9 +96,15 @@ pub fn encode<T: Serialize>(message: &T, fds: usize) -> Result<Vec<u8>, FrameErr
 /// # Errors
 /// When the peer is gone or the message does not fit a frame.
 pub fn send<T: Serialize>(socket: impl AsFd, message: &T, fds: &[BorrowedFd<'_>]) -> Result<(), FrameError> {
-    let bytes = encode(message, fds.len())?;
-    let mut rest = bytes.as_slice();
-    let mut fds = fds;
+    send_frames(socket, &encode(message, fds.len())?, fds)
+}
+
+/// Sends frames that are encoded already, whole, on a blocking socket. The descriptors are those of the first.
+///
+/// # Errors
+/// When the peer is gone.
+pub fn send_frames(socket: impl AsFd, frames: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), FrameError> {
+    let (mut rest, mut fds) = (frames, fds);
     while !rest.is_empty() {
         match send_some(socket.as_fd(), rest, fds) {
             Ok(sent) => {

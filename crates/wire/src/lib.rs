@@ -10,6 +10,8 @@ pub mod client;
 pub mod frame;
 mod id;
 pub mod session;
+#[cfg(feature = "async")]
+mod soon;
 
 /// Spoken by all services of one build; peers with another number are refused with words.
 pub const PROTOCOL: u32 = 2;

@@ -2,7 +2,7 @@
 
 use super::prepare::{Ready, ReadyStage};
 use super::{Run, intent};
-use crate::service::Peer;
+use crate::peer::Peer;
 use crate::spawn::{self, Child, SpawnError};
 use crate::supervise::{self, Cancel, Past};
 use crate::{executor, record};

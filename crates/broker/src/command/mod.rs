@@ -5,8 +5,8 @@ mod judge;
 mod prepare;
 mod wiring;
 
+use crate::peer::Peer;
 use crate::record::{self, Asked};
-use crate::service::Peer;
 use crate::supervise::Cancel;
 use doorward_policy::{Reason, Refusal, Worker};
 use doorward_wire::broker::{Asker, Decision, RequestId, Stage};

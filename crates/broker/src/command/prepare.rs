@@ -3,9 +3,9 @@
 use super::judge::{self, Granted};
 use super::wiring::{self, Line};
 use super::{Place, Run};
+use crate::Broker;
 use crate::executor::{self, PrepareError, Task};
 use crate::plan::{Plan, Streams};
-use crate::{Broker, record};
 use doorward_policy::{Reason, Refusal, Worker};
 use doorward_wire::broker::MAX_STAGES;
 use std::os::fd::OwnedFd;
@@ -79,7 +79,12 @@ fn plan(
         std::iter::once(program).chain(always).chain(argv.iter().skip(1).cloned()).collect();
     let task = Task { kind, how: &how, program: resolved, argv: &argv, extra: &extra, streams };
     let plan = broker.executor.plan(worker, task).map_err(refused)?;
-    let most = record::seconds(how.seconds, worker);
+    let most = most_seconds(how.seconds, worker);
     let deadline = Duration::from_secs(seconds.map_or(most, |seconds| seconds.min(most)));
     Ok(ReadyStage { rule, plan, deadline })
+}
+
+/// The seconds that a rule or else the worker's limit gives.
+fn most_seconds(rule: Option<u64>, worker: &Worker) -> u64 {
+    rule.unwrap_or(worker.limits.lines_seconds).min(worker.limits.lines_seconds)
 }

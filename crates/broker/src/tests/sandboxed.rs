@@ -360,15 +360,3 @@ fn a_process_cannot_take_the_hosts_memory() {
                   try:\n    more = bytearray(2 << 30)\n    print('SUCCEEDED')\nexcept MemoryError:\n    pass";
     fails_everywhere(&house(), "take memory", |house, how| house.python(how, script));
 }
-
-#[test]
-fn the_docker_client_reads_no_files_of_the_hosts_configuration() {
-    if !root() || crate::executor::resolve("docker").is_err() {
-        return;
-    }
-    let how = crate::executor::docker(std::path::Path::new("/nonexistent"));
-    let ran = house().run(&how, &["docker", "run", "--env-file", "/etc/os-release", "image"]);
-    assert!(ran.err.contains("no such file"), "{ran:?}");
-    let ran = house().run(&how, &["docker", "--help"]);
-    assert!(ran.ok(), "{ran:?}");
-}

@@ -99,6 +99,7 @@ impl Ran {
 pub(crate) fn worker() -> Worker {
     Worker {
         name: "hermes".into(),
+        at: doorward_policy::Location::default(),
         user: String::new(),
         keys: Vec::new(),
         from: Vec::new(),
@@ -138,6 +139,13 @@ impl House {
     pub(crate) fn filter(&self, words: &[&str], stdin: OwnedFd) -> Ran {
         let plan = self.plan_fed(Kind::Filter, &executor::filter(), words, stdin);
         self.run_plan(plan, Duration::from_secs(30))
+    }
+
+    /// Runs any program in the docker client's room.
+    pub(crate) fn client(&self, how: &How, words: &[&str]) -> Ran {
+        let nothing = std::fs::File::open("/dev/null").unwrap().into();
+        let plan = self.plan_fed(Kind::Client, how, words, nothing);
+        self.run_plan(plan, Duration::from_secs(60))
     }
 
     fn run_plan(&self, (mut plan, out, err): (Plan, OwnedFd, OwnedFd), deadline: Duration) -> Ran {

@@ -137,9 +137,7 @@ fn path(house: &House) -> String {
 
 /// A house whose worker may do what an agent does all day.
 fn house() -> House {
-    House::new(Plan::default().with_role(
-        "[role.extra]\nabout = \"What an agent tries.\"\n[[role.extra.command]]\nrun = \"sleep {n:1..999999}\"\n",
-    ))
+    House::new(Plan::default().with_sleep())
 }
 
 #[test]

@@ -76,9 +76,7 @@ fn what_would_be_refused_is_refused_when_it_is_submitted() {
 
 #[test]
 fn a_jobs_end_is_told_to_who_waits() {
-    let house = House::new(Plan::default().with_role(
-        "[role.extra]\nabout = \"Waits.\"\n[[role.extra.command]]\nrun = \"sleep {n:1..999999}\"\n",
-    ));
+    let house = House::new(Plan::default().with_sleep());
     let id = submit(&house, "'sleep 2; echo slept | cat; false'");
     let begun = Instant::now();
     let waited = house.ssh(&format!("runs wait {id} --timeout 30s"));
@@ -90,15 +88,13 @@ fn a_jobs_end_is_told_to_who_waits() {
 
 #[test]
 fn a_job_of_a_service_that_died_says_so_and_leaves_nothing_behind() {
-    let house = House::new(Plan::default().with_role(
-        "[role.extra]\nabout = \"Waits.\"\n[[role.extra.command]]\nrun = \"sleep {n:1..999999}\"\n",
-    ));
+    let house = House::new(Plan::default().with_sleep());
     let seconds = format!("{}", 700_000 + std::process::id());
     let id = submit(&house, &format!("sleep {seconds}"));
     let running = || processes(&["sleep", &seconds, ""]).into_iter().any(alive);
-    wait_until("it runs", Duration::from_secs(5), || running().then_some(()));
+    wait_until("it runs", Duration::from_secs(30), || running().then_some(()));
     root("kill", &["-KILL", &house.service("gateway").to_string()]).worked();
-    wait_until("it is gone", Duration::from_secs(5), || (!running()).then_some(()));
+    wait_until("it is gone", Duration::from_secs(30), || (!running()).then_some(()));
     let waited: Said = wait_until("runs are told again", Duration::from_secs(20), || {
         let said = house.ssh(&format!("runs wait {id} --timeout 5s"));
         (!said.stderr.contains("gateway_unavailable") && !said.stderr.contains("not running")).then_some(said)

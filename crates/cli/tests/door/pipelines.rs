@@ -194,9 +194,7 @@ fn a_line_that_reads_nothing_leaves_its_stdin_to_the_next() {
 
 #[test]
 fn a_disconnect_ends_every_stage() {
-    let house = House::new(Plan::default().with_role(
-        "[role.extra]\nabout = \"Waits.\"\n[[role.extra.command]]\nrun = \"sleep {n:1..999999}\"\n",
-    ));
+    let house = House::new(Plan::default().with_sleep());
     let (first, second) =
         (format!("{}", 300_000 + std::process::id()), format!("{}", 400_000 + std::process::id()));
     let mut client = house.ssh_command(&[&format!("sleep {first} | sleep {second}")]).spawn().unwrap();

@@ -1,13 +1,18 @@
 //! User, image, labels, standard input and folders.
 
 use super::{Made, Mode, Wish, flag, listed, not_allowed, text};
-use doorward_policy::{Reason, Refusal, Users};
-use serde_json::{Map, Value, json};
+use crate::fields::HEALTHCHECK;
+use crate::{Lookup, objects};
+use doorward_policy::{DockerRole, Glob, Reason, Refusal, Users};
+use serde_json::{Value, json};
 
 /// The label that says whose an object is.
 pub(crate) const OWNER: &str = "doorward.worker";
 /// The label that says which image name was asked for.
 pub(crate) const IMAGE: &str = "doorward.image";
+
+/// The label that says which role allowed a container.
+pub(crate) const ROLE: &str = "doorward.role";
 
 /// Beginnings of labels that mean something to doorward or to tools that act on labels, in lower case.
 pub(crate) const TAKEN_LABELS: &[(&str, &str)] = &[
@@ -108,6 +113,19 @@ pub(crate) fn working_dir(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     Ok((!asked.is_empty()).then(|| json!(asked)))
 }
 
+/// The health check that the image brings: judged as if the request said it, unless the request says another.
+pub(crate) fn inherited_health(wish: &Wish<'_>) -> Result<(), Refusal> {
+    let inherited =
+        wish.image.and_then(|image| image.get("Config")).and_then(|config| config.get("Healthcheck"));
+    let said = wish.body.get("Healthcheck").is_some_and(|own| !crate::walk::is_zero(own));
+    match inherited {
+        Some(own) if !said => {
+            crate::walk::judge_fields(HEALTHCHECK, Some(own), wish, "Healthcheck").map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `Labels`: free ones, and the worker's stamp, which it can neither set nor drop nor inherit.
 pub(crate) fn labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     if wish.mode != Mode::New {
@@ -115,8 +133,10 @@ pub(crate) fn labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     }
     let inherited = wish.image.and_then(|image| image.get("Config")).and_then(|config| config.get("Labels"));
     for (labels, whose) in [(given, "the label"), (inherited, "the image's label")] {
-        for name in labels.and_then(Value::as_object).into_iter().flat_map(Map::keys) {
-            if let Some((start, why)) = taken(name) {
+        for (name, value) in labels.and_then(Value::as_object).into_iter().flatten() {
+            // An image that is the worker's own may say so.
+            let own = name == OWNER && value.as_str() == Some(wish.worker) && whose != "the label";
+            if let Some((start, why)) = taken(name).filter(|_| !own) {
                 return Err(not_allowed(format!(
                     "{whose} '{}' is not allowed: {start}… {why}",
                     crate::query::shown(name)
@@ -131,6 +151,7 @@ pub(crate) fn labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     if !asked.is_empty() {
         let name = crate::image_name::ImageName::read(asked).map(|name| name.familiar());
         labels.insert(IMAGE.into(), json!(name.unwrap_or_else(|| asked.to_owned())));
+        labels.insert(ROLE.into(), json!(wish.role.role));
     }
     Ok(Some(labels.into()))
 }
@@ -140,13 +161,47 @@ fn taken(label: &str) -> Option<&'static (&'static str, &'static str)> {
     TAKEN_LABELS.iter().find(|(start, _)| label.starts_with(start))
 }
 
+/// What a new name is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NameOf {
+    /// A container.
+    Container,
+    /// A network.
+    Network,
+    /// A volume; it has no id.
+    Volume,
+}
+
+impl NameOf {
+    fn patterns(self, role: &DockerRole) -> Vec<Glob> {
+        match self {
+            NameOf::Container => objects::container_patterns(role),
+            NameOf::Network => objects::network_patterns(role),
+            NameOf::Volume => objects::volume_patterns(role),
+        }
+    }
+
+    /// Whether the engine has something whose id begins with the name: it would from then on be found by the
+    /// name's owner, and not by who knows its id.
+    fn begins_an_id(self, wish: &Wish<'_>, name: &str) -> Result<bool, Refusal> {
+        let lookup = match self {
+            NameOf::Container => Lookup::AllContainers,
+            NameOf::Network => Lookup::AllNetworks,
+            NameOf::Volume => return Ok(false),
+        };
+        if !objects::could_begin_id(name) {
+            return Ok(false);
+        }
+        match wish.facts.about(&lookup) {
+            Some(Value::Array(all)) => Ok(all.iter().any(|object| text(object.get("Id")).starts_with(name))),
+            _ => Err(Refusal::new(Reason::EngineUnavailable, "the engine did not tell which ids there are")),
+        }
+    }
+}
+
 /// Whether a name for a new object may be taken: not when it could be meant as an id, or when a pattern in
 /// another worker's roles would name it and none of this worker's does.
-pub(crate) fn free_name(
-    wish: &Wish<'_>,
-    name: &str,
-    patterns: fn(&doorward_policy::DockerRole) -> Vec<doorward_policy::Glob>,
-) -> Result<(), Refusal> {
+pub(crate) fn free_name(wish: &Wish<'_>, name: &str, of: NameOf) -> Result<(), Refusal> {
     let refuse = |why: &str| {
         Err(Refusal::new(Reason::NameNotAllowed, why).nearest(format!("a name like {}-1", wish.worker)))
     };
@@ -157,9 +212,12 @@ pub(crate) fn free_name(
     if hex && (name.len() >= 12 || name.bytes().all(|byte| byte.is_ascii_digit())) {
         return refuse("this name could be taken for an id");
     }
+    if of.begins_an_id(wish, name)? {
+        return refuse("this name could be taken for an id");
+    }
     let names = |worker: &str| {
-        crate::objects::roles(wish.policy, worker)
-            .any(|role| patterns(role).iter().any(|glob| glob.matches(name)))
+        objects::roles(wish.policy, worker)
+            .any(|role| of.patterns(role).iter().any(|glob| glob.matches(name)))
     };
     let others = wish.policy.workers.keys().filter(|worker| worker.as_str() != wish.worker);
     if !names(wish.worker) && others.into_iter().any(|worker| names(worker)) {

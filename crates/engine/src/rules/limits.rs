@@ -1,8 +1,7 @@
 //! Memory, processors, processes, limits, restarts and logs.
 
-use super::{Made, Mode, Wish, int, list, listed, not_allowed, text};
-use doorward_policy::Refusal;
-use serde_json::{Value, json};
+use super::{Made, Wish, int, list, listed, not_allowed, text};
+use serde_json::{Map, Value, json};
 
 /// `Memory`, bytes; nothing asked is the cap.
 pub(crate) fn memory(wish: &Wish<'_>, given: Option<&Value>) -> Made {
@@ -81,27 +80,38 @@ pub(crate) fn restart(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     }
 }
 
-/// `LogConfig`: written to files of the engine, with size limits at most.
+/// `LogConfig`: files of the engine's, of a bounded size, also when nothing is said.
 pub(crate) fn log_config(_: &Wish<'_>, given: Option<&Value>) -> Made {
-    let Some(given) = given else { return Ok(None) };
-    let options = given.get("Config").and_then(Value::as_object);
-    let known = |name: &str, value: &Value| {
-        let text = value.as_str().unwrap_or_default();
-        let number = text.trim_end_matches(|c: char| "kmgKMG".contains(c));
-        let digits =
-            !number.is_empty() && number.len() <= 9 && number.bytes().all(|byte| byte.is_ascii_digit());
-        match name {
-            "max-size" => digits && text.len() <= number.len().saturating_add(1),
-            "max-file" => digits && number == text,
-            _ => false,
-        }
+    const MOST: i64 = 256 << 20;
+    let refuse = || {
+        not_allowed("only logs in the engine's own files are allowed, of at most 256 MiB together")
+            .nearest("--log-driver json-file with --log-opt max-size=32m, max-file=2")
     };
-    let options_known = options.is_none_or(|options| options.iter().all(|(name, value)| known(name, value)));
-    if !["", "json-file", "local", "none"].contains(&text(given.get("Type"))) || !options_known {
-        return Err(not_allowed("only logs in the engine's own files are allowed")
-            .nearest("--log-driver json-file with --log-opt max-size=10m, max-file=3"));
+    let options = given.and_then(|given| given.get("Config")).and_then(Value::as_object);
+    let option = |name: &str, silent: &str| {
+        let said = options.and_then(|options| options.get(name)).and_then(Value::as_str);
+        said.unwrap_or(silent).to_owned()
+    };
+    let known = |name: &String| name == "max-size" || name == "max-file";
+    if !options.is_none_or(|options| options.keys().all(known)) {
+        return Err(refuse());
     }
-    Ok((!crate::walk::is_zero(given)).then(|| given.clone()))
+    let kind = match text(given.and_then(|given| given.get("Type"))) {
+        "" => "json-file",
+        kind @ ("json-file" | "local") => kind,
+        "none" if options.is_none_or(Map::is_empty) => {
+            return Ok(Some(json!({"Type": "none", "Config": {}})));
+        }
+        _ => return Err(refuse()),
+    };
+    let (size, files) = (option("max-size", "32m"), option("max-file", "2"));
+    let number = files.parse::<i64>().ok().filter(|number| *number > 0 && number.to_string() == files);
+    match super::bytes(&size).zip(number) {
+        Some((bytes, number)) if bytes.saturating_mul(number) <= MOST => {
+            Ok(Some(json!({"Type": kind, "Config": {"max-size": size, "max-file": files}})))
+        }
+        _ => Err(refuse()),
+    }
 }
 
 /// Nanoseconds of a health check: nothing, or from a second to a day.
@@ -141,19 +151,6 @@ fn size(bytes: i64) -> String {
 fn cpus(nano: i64) -> String {
     let (whole, part) = (nano / 1_000_000_000, nano % 1_000_000_000);
     format!("{whole}.{part:09}").trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// A limit of the role on how many: `count` containers at one time.
-pub(crate) fn within_count(wish: &Wish<'_>, have: usize) -> Result<(), Refusal> {
-    let most = wish.role.run.count.and_then(|count| usize::try_from(count).ok());
-    match most {
-        Some(most) if have >= most && wish.mode == Mode::New => Err(Refusal::new(
-            doorward_policy::Reason::QuotaReached,
-            format!("this worker already has {have} containers, of {most} allowed"),
-        )
-        .nearest("docker rm a container that is no longer needed")),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{Made, Mode, Wish, flag, int, list, not_allowed, text};
 use crate::objects::{self, Standing};
 use crate::{Lookup, uri, volumes, walk};
-use doorward_policy::{Reason, Refusal};
+use doorward_policy::{Reason, Refusal, Selector};
 use serde_json::{Map, Value, json};
 
 /// `Binds`: `host:at[:options]` as the role's `binds` say, or a volume that the worker may use.
@@ -166,7 +166,7 @@ fn tmpfs_options(options: &str) -> Result<(i64, Vec<String>), Refusal> {
 }
 
 /// `64m`, `1g`, `65536`: bytes; more than zero.
-fn bytes(text: &str) -> Option<i64> {
+pub(super) fn bytes(text: &str) -> Option<i64> {
     let (digits, unit) = match text.as_bytes().last()? {
         b'k' | b'K' => (text.get(..text.len().checked_sub(1)?)?, 1 << 10),
         b'm' | b'M' => (text.get(..text.len().checked_sub(1)?)?, 1 << 20),
@@ -224,11 +224,19 @@ fn host_bind(wish: &Wish<'_>, source: &str, target: &str, read_only: bool) -> Re
     }
 }
 
+/// What a container can have instead of a folder of the host.
+fn own_volume(wish: &Wish<'_>) -> &'static str {
+    match wish.role.volumes.contains(&Selector::Own) {
+        true => "a volume of your own: -v NAME:/data; an anonymous volume: -v /data",
+        false => "an anonymous volume: -v /data",
+    }
+}
+
 fn allowed_binds(wish: &Wish<'_>) -> String {
     let binds = wish.role.run.binds.iter();
     let binds =
         binds.map(|bind| format!("-v {}:{}{}", bind.host, bind.at, if bind.writable { "" } else { ":ro" }));
-    super::listed(binds, "an anonymous volume: -v /data")
+    super::listed(binds, own_volume(wish))
 }
 
 /// Whether a source is a path on the host; the engine takes everything else for a volume's name.
@@ -240,7 +248,7 @@ fn is_host(source: &str) -> bool {
 fn volume(wish: &Wish<'_>, name: &str) -> Result<(), Refusal> {
     let refuse = || {
         Refusal::new(Reason::ObjectNotAllowed, "there is no volume of this name that this worker may use")
-            .nearest("an anonymous volume: -v /data")
+            .nearest(own_volume(wish))
     };
     if !objects::is_name(name) {
         return Err(refuse());
@@ -248,7 +256,7 @@ fn volume(wish: &Wish<'_>, name: &str) -> Result<(), Refusal> {
     if wish.mode == Mode::Operator {
         return Ok(());
     }
-    let found = wish.facts.found.get(&Lookup::Volume(name.to_owned())).and_then(Option::as_ref);
+    let found = wish.facts.about(&Lookup::Volume(name.to_owned()));
     let volume = match found {
         Some(volume) => volume,
         // It is made before the container, with the worker's label.

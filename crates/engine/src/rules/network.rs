@@ -23,7 +23,7 @@ pub(crate) fn network_mode(wish: &Wish<'_>, given: Option<&Value>) -> Made {
             Err(not_allowed("the default bridge leads out, and the role has no egress")
                 .nearest(networks(wish)))
         }
-        name => network(wish, name).map(|id| Some(json!(id))),
+        name => usable_network(wish, name).map(|id| Some(json!(id))),
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn endpoints(wish: &Wish<'_>, given: Option<&Value>) -> Made {
 
 /// A container's place in a network that the worker may use, and that network's id.
 pub(crate) fn joined(wish: &Wish<'_>, name: &str, parts: Option<&Value>) -> Result<(String, Value), Refusal> {
-    let id = network(wish, name)?;
+    let id = usable_network(wish, name)?;
     let parts = parts.unwrap_or(&Value::Null);
     let given = text(parts.get("NetworkID"));
     if !given.is_empty() && given != id {
@@ -125,17 +125,17 @@ pub(crate) fn names_in(
 }
 
 fn is_own(wish: &Wish<'_>, name: &str) -> bool {
-    let found = wish.facts.found.get(&Lookup::Network(name.to_owned())).and_then(Option::as_ref);
+    let found = wish.facts.about(&Lookup::Network(name.to_owned()));
     found.is_some_and(|found| Standing::of(found.get("Labels"), wish.worker) == Standing::Own)
 }
 
 /// The id of a network that the worker may use.
-fn network(wish: &Wish<'_>, name: &str) -> Result<String, Refusal> {
+pub(crate) fn usable_network(wish: &Wish<'_>, name: &str) -> Result<String, Refusal> {
     let refuse = || {
         Refusal::new(Reason::ObjectNotAllowed, "there is no network of this name that this worker may use")
             .nearest(networks(wish))
     };
-    let found = wish.facts.found.get(&Lookup::Network(name.to_owned())).and_then(Option::as_ref);
+    let found = wish.facts.about(&Lookup::Network(name.to_owned()));
     let network = found.ok_or_else(refuse)?;
     let standing = Standing::of(network.get("Labels"), wish.worker);
     let driver = text(network.get("Driver"));
@@ -162,6 +162,19 @@ pub(crate) fn named_networks(body: &Value) -> Vec<String> {
     let endpoints = endpoints.and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str);
     let named = std::iter::once(mode).chain(endpoints);
     named.filter(|name| !SPECIAL.contains(name) && objects::is_name(name)).map(str::to_owned).collect()
+}
+
+/// The networks that a container is in, by id where the engine told it; the engine's own have no names in them.
+pub(crate) fn present_networks(inspect: &Value) -> Vec<String> {
+    let networks = inspect.get("NetworkSettings").and_then(|settings| settings.get("Networks"));
+    let networks = networks.and_then(Value::as_object).into_iter().flatten();
+    let networks =
+        networks.filter(|(name, _)| !["bridge", "none", "host", "default"].contains(&name.as_str()));
+    let id = |(name, endpoint): (&String, &Value)| match text(endpoint.get("NetworkID")) {
+        id if objects::is_full_id(id) => id.to_owned(),
+        _ => name.clone(),
+    };
+    networks.map(id).collect()
 }
 
 /// `PortBindings`: an explicit loopback address and one port, both in the role's `ports`.
@@ -233,7 +246,7 @@ pub(crate) fn network_name(wish: &Wish<'_>, given: Option<&Value>) -> Made {
         return Err(Refusal::new(Reason::NameNotAllowed, "this name is the engine's")
             .nearest(format!("a name like {}-1", wish.worker)));
     }
-    super::free_name(wish, name, objects::network_patterns)?;
+    super::free_name(wish, name, super::NameOf::Network)?;
     Ok(Some(json!(name)))
 }
 

@@ -110,6 +110,13 @@ pub fn answer(lookup: &Lookup) -> Option<Value> {
         Lookup::Exec(id) if id == EXEC => Some(json!({"ID": EXEC, "ContainerID": OLLAMA, "OpenStdin": false,
             "ProcessConfig": {"entrypoint": "ollama", "arguments": ["list"], "privileged": false}})),
         Lookup::Exec(_) => None,
+        Lookup::AllContainers => Some(json!([{"Id": OWN}, {"Id": "a".repeat(64)}])),
+        Lookup::AllNetworks => Some(json!([{"Id": "b".repeat(64)}])),
+        Lookup::AllImages => Some(json!([
+            {"Id": "sha256:1", "RepoTags": ["busybox:latest", "prod/db:1"]},
+            {"Id": "sha256:2", "RepoTags": ["prod/db:2"]},
+            {"Id": "sha256:3", "RepoTags": null, "Labels": {"doorward.worker": "hermes"}},
+        ])),
         Lookup::OwnContainers => Some(json!([{"Id": OWN, "State": "running"}])),
         Lookup::OwnNetworks => Some(json!([])),
         Lookup::OwnVolumes => Some(json!({"Volumes": null, "Warnings": null})),
@@ -161,7 +168,7 @@ pub fn decide_with(
     let kind = http.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     let request = call.with_body(kind.map(|(_, value)| value.as_slice()), &http.body)?;
     for _ in 0..8 {
-        let needs = request.needs(&facts);
+        let needs = request.needs(&facts, policy, worker);
         if needs.is_empty() {
             return Ok(judge(&request, &facts, policy, worker));
         }

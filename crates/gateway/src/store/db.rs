@@ -1,41 +1,13 @@
 //! The table of runs, in SQLite. Times are milliseconds since 1970.
 
-use super::{Ended, Found, NewRun, Row, Scope, State};
-use rusqlite::{Connection, OptionalExtension, Result, params};
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::time::Duration;
+mod schema;
+mod upkeep;
 
-/// Each entry brings a database of the version before (`user_version`, the entry's place) to the next.
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE runs (
-        id TEXT PRIMARY KEY,            -- 26 characters, ULID form
-        worker TEXT NOT NULL,
-        line TEXT NOT NULL,             -- as typed, redacted
-        argv TEXT,                      -- JSON array; NULL when it could not be read or held a secret
-        state TEXT NOT NULL,            -- running, ended, refused, cut off
-        verdict TEXT NOT NULL,          -- allow, deny
-        rule TEXT,
-        reason TEXT,                    -- code of a refusal
-        message TEXT,
-        exit INTEGER,                   -- as the session was told
-        how TEXT,                       -- exited, signaled, deadline, ...
-        started INTEGER NOT NULL,
-        ended INTEGER,
-        bytes INTEGER NOT NULL DEFAULT 0,
-        truncated INTEGER NOT NULL DEFAULT 0
-    ) STRICT;
-    CREATE INDEX runs_of_worker ON runs (worker);   -- and, as in every index, rowid: the order of arrival
-",
-"
-    ALTER TABLE runs ADD COLUMN stages TEXT;                        -- JSON array of StageEnd; NULL: one command
-    ALTER TABLE runs ADD COLUMN removed INTEGER NOT NULL DEFAULT 0; -- bytes of control sequences taken out
-","
-    ALTER TABLE runs ADD COLUMN job INTEGER NOT NULL DEFAULT 0;     -- submitted: it outlives its session
-    ALTER TABLE runs ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;  -- bytes of the output's file
-    CREATE INDEX runs_by_start ON runs (started, stored);
-"];
+pub(super) use upkeep::{Held, Old};
+
+use super::{Ended, Found, NewRun, Row, Scope, State};
+use rusqlite::{Connection, Result, params};
+use std::path::Path;
 
 const COLUMNS: &str = "id, worker, line, state, rule, reason, message, exit, how, started, ended, bytes, truncated, removed, stages, job";
 
@@ -53,13 +25,7 @@ impl Db {
     /// Opens or makes the database and brings it to this version. Runs that a gateway before this one left
     /// running are marked cut off at `now`.
     pub(super) fn open(path: &Path, now: i64) -> Result<Db> {
-        private_file(path)?;
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(2))?;
-        give_pages_back(&connection)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        migrate(&mut connection)?;
+        let connection = schema::open(path)?;
         connection.execute(
             "UPDATE runs SET state = 'cut off', how = 'gateway_stopped', ended = ?1 WHERE state = 'running'",
             [now],
@@ -67,7 +33,8 @@ impl Db {
         Ok(Db { connection })
     }
 
-    pub(super) fn begin(&self, run: &NewRun, rule: &str) -> Result<()> {
+    /// Each of these two gives what the row takes.
+    pub(super) fn begin(&self, run: &NewRun, rule: &str) -> Result<Held> {
         self.insert(run, State::Running, Some(rule), None, None)
     }
 
@@ -77,7 +44,7 @@ impl Db {
         rule: Option<&str>,
         reason: &str,
         message: &str,
-    ) -> Result<()> {
+    ) -> Result<Held> {
         self.insert(run, State::Refused, rule, Some(reason), Some(message))
     }
 
@@ -88,17 +55,21 @@ impl Db {
         rule: Option<&str>,
         reason: Option<&str>,
         message: Option<&str>,
-    ) -> Result<()> {
+    ) -> Result<Held> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO runs (id, worker, line, argv, state, verdict, rule, reason, message, exit, started, ended, job)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT INTO runs (id, worker, line, argv, state, verdict, rule, reason, message, exit, started, ended,
+             job, texts)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?;
         let refused = state == State::Refused;
+        let argv = run.argv.as_ref().and_then(|argv| serde_json::to_string(argv).ok());
+        let texts = [Some(run.line.as_str()), argv.as_deref(), message].map(|text| text.map_or(0, str::len));
+        let texts = whole(texts.into_iter().fold(0, |sum, bytes| sum.saturating_add(size(bytes))));
         statement.execute(params![
             run.id,
             run.worker,
             run.line,
-            run.argv.as_ref().and_then(|argv| serde_json::to_string(argv).ok()),
+            argv,
             state.name(),
             if refused { "deny" } else { "allow" },
             rule,
@@ -108,16 +79,20 @@ impl Db {
             run.started,
             refused.then_some(run.started),
             run.job,
+            texts,
         ])?;
-        Ok(())
+        Ok(Held::of(0, texts, 1))
     }
 
     /// Ends a run whose output's file takes `stored` bytes.
-    pub(super) fn finish(&self, id: &str, ended: &Ended, stored: u64) -> Result<()> {
+    pub(super) fn finish(&self, id: &str, ended: &Ended, stored: u64) -> Result<Held> {
+        let stages =
+            (!ended.stages.is_empty()).then(|| serde_json::to_string(&ended.stages).unwrap_or_default());
+        let texts = whole(size(stages.as_deref().map_or(0, str::len)));
         let mut statement = self.connection.prepare_cached(
             "UPDATE runs SET state = ?2, verdict = ?3, rule = coalesce(?4, rule), reason = ?5, message = ?6,
              exit = ?7, how = ?8, ended = ?9, bytes = ?10, truncated = ?11, removed = ?12, stages = ?13,
-             stored = ?14
+             stored = ?14, texts = texts + ?15
              WHERE id = ?1",
         )?;
         statement.execute(params![
@@ -133,10 +108,11 @@ impl Db {
             whole(ended.bytes),
             ended.truncated,
             whole(ended.removed),
-            (!ended.stages.is_empty()).then(|| serde_json::to_string(&ended.stages).unwrap_or_default()),
+            stages,
             whole(stored),
+            texts,
         ])?;
-        Ok(())
+        Ok(Held::of(whole(stored), texts, 0))
     }
 
     /// Newest first; long lines and messages are cut.
@@ -184,87 +160,8 @@ fn find_in(filter: &str) -> String {
     format!("SELECT {COLUMNS} FROM runs WHERE +{filter} AND id >= ?2 AND id < ?2 || '~' ORDER BY id LIMIT 2")
 }
 
-const OLDEST: &str =
-    "SELECT id, stored FROM runs WHERE started < ?1 AND state <> 'running' ORDER BY started LIMIT ?2";
-const STORED: &str = "SELECT coalesce(sum(stored), 0) FROM runs";
-
-/// What tidying needs.
-impl Db {
-    /// Whether there is such a run.
-    pub(super) fn has(&self, id: &str) -> Result<bool> {
-        self.connection.prepare_cached("SELECT 1 FROM runs WHERE id = ?1")?.exists([id])
-    }
-
-    /// Notes how many bytes a run's file takes, unless it is still being written.
-    pub(super) fn set_stored(&self, id: &str, stored: u64) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "UPDATE runs SET stored = ?2 WHERE id = ?1 AND stored <> ?2 AND state <> 'running'",
-            )?
-            .execute(params![id, whole(stored)])
-            .map(drop)
-    }
-
-    /// Runs with a file, in the order of arrival, after row `after`: their row and id.
-    pub(super) fn with_output(&self, after: i64, count: u32) -> Result<Vec<(i64, String)>> {
-        self.connection
-            .prepare_cached(
-                "SELECT rowid, id FROM runs WHERE rowid > ?1 AND stored > 0 ORDER BY rowid LIMIT ?2",
-            )?
-            .query_map(params![after, count], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect()
-    }
-
-    /// A run's file is gone.
-    pub(super) fn lost_output(&self, id: &str) -> Result<()> {
-        self.connection.execute("UPDATE runs SET stored = 0, truncated = 1 WHERE id = ?1", [id]).map(drop)
-    }
-
-    /// The oldest runs that are over, with the bytes of their files; only those from before a time.
-    pub(super) fn oldest(&self, before: Option<i64>, count: u32) -> Result<Vec<(String, u64)>> {
-        self.connection
-            .prepare_cached(OLDEST)?
-            .query_map(params![before.unwrap_or(i64::MAX), count], |row| {
-                Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0)))
-            })?
-            .collect()
-    }
-
-    /// Deletes these rows, all or none.
-    pub(super) fn delete<'i>(&self, ids: impl Iterator<Item = &'i str>) -> Result<()> {
-        let step = self.connection.unchecked_transaction()?;
-        for id in ids {
-            self.connection.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([id])?;
-        }
-        step.commit()
-    }
-
-    /// Bytes of all outputs' files.
-    pub(super) fn stored(&self) -> Result<u64> {
-        let sum = self.connection.query_row(STORED, [], |row| row.get(0));
-        sum.map(|sum: i64| u64::try_from(sum).unwrap_or(0))
-    }
-
-    /// Bytes of the database that are in use.
-    pub(super) fn size(&self) -> Result<u64> {
-        let used = self.pragma("page_count")?.saturating_sub(self.pragma("freelist_count")?);
-        Ok(u64::try_from(used.saturating_mul(self.pragma("page_size")?)).unwrap_or(0))
-    }
-
-    /// Gives at most `count` free pages back to the file system; whether more than `spare` are left.
-    pub(super) fn shrink(&self, spare: i64, count: u32) -> Result<bool> {
-        if self.pragma("freelist_count")? <= spare {
-            return Ok(false);
-        }
-        let mut statement = self.connection.prepare(&format!("PRAGMA incremental_vacuum({count})"))?;
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-        Ok(self.pragma("freelist_count")? > spare)
-    }
-
-    fn pragma(&self, name: &str) -> Result<i64> {
-        self.connection.pragma_query_value(None, name, |row| row.get(0))
-    }
+fn size(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// A count as SQLite has them.
@@ -304,69 +201,9 @@ fn row(from: &rusqlite::Row<'_>) -> Result<Row> {
     })
 }
 
-/// A database of a version before this cannot give freed pages back until it was written anew once. Without
-/// room for that it stays as it is until the next start.
-fn give_pages_back(connection: &Connection) -> Result<()> {
-    const INCREMENTAL: i64 = 2;
-    let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
-    if mode != INCREMENTAL {
-        connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
-        let _ = connection.execute_batch("VACUUM");
-    }
-    Ok(())
-}
-
-/// SQLite gives its side files the mode of the database, and makes that readable for everybody by itself.
-fn private_file(path: &Path) -> Result<()> {
-    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    made.map(drop).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-}
-
-fn migrate(connection: &mut Connection) -> Result<()> {
-    let version: Option<usize> = connection
-        .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
-        .optional()?
-        .map(|version| usize::try_from(version).unwrap_or(usize::MAX));
-    let version = version.unwrap_or(0);
-    if version > MIGRATIONS.len() {
-        return Err(rusqlite::Error::InvalidParameterName(format!(
-            "runs.db is of version {version}; this program knows {}",
-            MIGRATIONS.len()
-        )));
-    }
-    for (place, sql) in MIGRATIONS.iter().enumerate().skip(version) {
-        let step = connection.transaction()?;
-        step.execute_batch(sql)?;
-        step.pragma_update(None, "user_version", i64::try_from(place.saturating_add(1)).unwrap_or(i64::MAX))?;
-        step.commit()?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nobody_else_can_read_the_database() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&folder.path().join("runs.db"), 0).unwrap();
-        for entry in std::fs::read_dir(folder.path()).unwrap() {
-            let entry = entry.unwrap();
-            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{entry:?}");
-        }
-        drop(db);
-    }
-
-    #[test]
-    fn a_database_of_a_later_version_is_not_touched() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("runs.db");
-        drop(Db::open(&path, 0).unwrap());
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        assert!(Db::open(&path, 0).unwrap_err().to_string().contains("version 99"));
-    }
 
     /// The steps of the plan of every question that may be asked of many thousand rows.
     #[test]
@@ -387,8 +224,9 @@ mod tests {
             (page_of("worker = 'w'"), "USING INDEX runs_of_worker (worker=? AND rowid>?)"),
             (page_of("'' = ''"), "USING INTEGER PRIMARY KEY (rowid>?)"),
             (find_in("worker = 'w'"), "USING INDEX sqlite_autoindex_runs_1 (id>? AND id<?)"),
-            (OLDEST.into(), "USING INDEX runs_by_start (started<?)"),
-            (STORED.into(), "USING COVERING INDEX runs_by_start"),
+            (upkeep::OLDEST.into(), "USING INDEX runs_by_start (started<?)"),
+            (upkeep::OLDEST_OF.into(), "USING INDEX runs_of_worker_by_start (worker=?)"),
+            (upkeep::HELD.into(), "USING COVERING INDEX runs_of_worker_by_start"),
         ];
         for (sql, expected) in cases {
             let plan = plan(&sql);

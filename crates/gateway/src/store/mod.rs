@@ -6,10 +6,12 @@
 mod db;
 mod output;
 mod redact;
+mod room;
 mod thread;
 mod tidy;
 
 pub(crate) use output::{SavedOutput, Stream};
+pub use room::Room;
 pub(crate) use tidy::Keep;
 
 use doorward_policy::Policy;
@@ -163,6 +165,8 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Store {
     sender: Option<mpsc::Sender<Ask>>,
+    /// For what is about output: it waits until all else is answered.
+    outputs_sender: Option<mpsc::Sender<Ask>>,
     thread: Option<std::thread::JoinHandle<()>>,
     outputs: PathBuf,
     keep: Arc<Mutex<Option<Keep>>>,
@@ -176,12 +180,20 @@ impl Store {
     /// When no thread can be made.
     pub(crate) fn start(folder: &Path) -> std::io::Result<Store> {
         let (sender, receiver) = mpsc::channel(QUEUE);
+        let (outputs_sender, outputs_receiver) = mpsc::channel(QUEUE);
         let keep = Arc::default();
         let state = thread::Thread::new(folder, Arc::clone(&keep))?;
         let outputs = state.outputs().to_owned();
-        let thread =
-            std::thread::Builder::new().name("runs".into()).spawn(move || state.answer_all(receiver))?;
-        Ok(Store { sender: Some(sender), thread: Some(thread), outputs, keep })
+        let thread = std::thread::Builder::new()
+            .name("runs".into())
+            .spawn(move || state.answer_all(receiver, outputs_receiver))?;
+        Ok(Store {
+            sender: Some(sender),
+            outputs_sender: Some(outputs_sender),
+            thread: Some(thread),
+            outputs,
+            keep,
+        })
     }
 
     /// From now on so much is kept. Until this was said once, nothing is deleted.
@@ -203,7 +215,8 @@ impl Store {
         let id = run.id.clone();
         self.ask(|answer| Ask::Begin { run, rule, policy, answer }).await??;
         let sender = self.sender.clone().ok_or(Unsaved)?;
-        Ok(Recorder { id, sender, in_flight: None, failed: false, finished: false })
+        let outputs = self.outputs_sender.clone().ok_or(Unsaved)?;
+        Ok(Recorder { id, sender, outputs, in_flight: None, failed: false, finished: false })
     }
 
     /// Makes the row of a line that was not run. Not waited for: the audit log has it already.
@@ -247,6 +260,11 @@ impl Store {
         SavedOutput::open(&output::path_of(&self.outputs, &run.id))
     }
 
+    /// What the operator is to know of the room for them, when the policy keeps so many bytes.
+    pub(crate) fn notice(&self, keep: u64) -> Option<String> {
+        Room::of(&self.outputs)?.notice(keep)
+    }
+
     async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Unsaved> {
         let (answer, answered) = oneshot::channel();
         let sender = self.sender.as_ref().ok_or(Unsaved)?;
@@ -257,7 +275,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        drop(self.sender.take());
+        drop((self.sender.take(), self.outputs_sender.take()));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -269,6 +287,7 @@ impl Drop for Store {
 pub(crate) struct Recorder {
     id: String,
     sender: mpsc::Sender<Ask>,
+    outputs: mpsc::Sender<Ask>,
     in_flight: Option<oneshot::Receiver<Result<(), Unsaved>>>,
     failed: bool,
     finished: bool,
@@ -284,7 +303,7 @@ impl Recorder {
         }
         let (answer, answered) = oneshot::channel();
         let ask = Ask::Piece { id: self.id.clone(), stream, bytes, answer };
-        match self.sender.send(ask).await {
+        match self.outputs.send(ask).await {
             Ok(()) => self.in_flight = Some(answered),
             Err(_) => self.failed = true,
         }
@@ -292,7 +311,7 @@ impl Recorder {
 
     /// Brings to the disk what was written, so that it is there when the run is cut off.
     pub(crate) async fn flush(&mut self) {
-        let _ = self.sender.send(Ask::Flush { id: self.id.clone() }).await;
+        let _ = self.outputs.send(Ask::Flush { id: self.id.clone() }).await;
     }
 
     /// Ends the output and the row; an error when either is not saved whole.
@@ -317,7 +336,7 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         if !self.finished {
-            let _ = self.sender.try_send(Ask::Abandon { id: std::mem::take(&mut self.id) });
+            let _ = self.outputs.try_send(Ask::Abandon { id: std::mem::take(&mut self.id) });
         }
     }
 }

@@ -4,7 +4,7 @@
 //! comes and read back piece by piece: neither side ever holds a whole output.
 
 use super::redact::LineRedactor;
-use doorward_policy::Runs;
+use doorward_policy::Redactor;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -66,22 +66,22 @@ impl OutputWriter {
         OutputWriter { path, pending: Vec::new(), encoder: None, out, err }
     }
 
-    pub(super) fn write(&mut self, runs: &Runs, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, redactor: &Redactor, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let mut clean = Vec::with_capacity(bytes.len());
         match stream {
-            Stream::Out => self.out.push(runs, bytes, &mut clean),
-            Stream::Err => self.err.push(runs, bytes, &mut clean),
+            Stream::Out => self.out.push(redactor, bytes, &mut clean),
+            Stream::Err => self.err.push(redactor, bytes, &mut clean),
         }
         self.put(stream, &clean)
     }
 
     /// Writes what the redactors hold and ends the file.
-    pub(super) fn finish(mut self, runs: &Runs, compressor: &mut Compressor) -> io::Result<()> {
+    pub(super) fn finish(mut self, redactor: &Redactor, compressor: &mut Compressor) -> io::Result<()> {
         for stream in [Stream::Out, Stream::Err] {
             let mut clean = Vec::new();
             match stream {
-                Stream::Out => self.out.finish(runs, &mut clean),
-                Stream::Err => self.err.finish(runs, &mut clean),
+                Stream::Out => self.out.finish(redactor, &mut clean),
+                Stream::Err => self.err.finish(redactor, &mut clean),
             }
             self.put(stream, &clean)?;
         }
@@ -206,8 +206,8 @@ impl SavedOutput {
 mod tests {
     use super::*;
 
-    fn runs() -> Runs {
-        Runs { keep_days: 1, keep_size: 1, redact: Vec::new() }
+    fn redactor() -> Redactor {
+        Redactor::new(&doorward_policy::Runs { keep_days: 1, keep_size: 1, redact: Vec::new() })
     }
 
     #[test]
@@ -215,10 +215,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = path_of(folder.path(), "X");
         let mut writer = OutputWriter::new(path.clone());
-        writer.write(&runs(), Stream::Out, b"one\n").unwrap();
-        writer.write(&runs(), Stream::Err, b"two\n").unwrap();
-        writer.write(&runs(), Stream::Out, b"three without an end").unwrap();
-        writer.finish(&runs(), &mut compressor().unwrap()).unwrap();
+        writer.write(&redactor(), Stream::Out, b"one\n").unwrap();
+        writer.write(&redactor(), Stream::Err, b"two\n").unwrap();
+        writer.write(&redactor(), Stream::Out, b"three without an end").unwrap();
+        writer.finish(&redactor(), &mut compressor().unwrap()).unwrap();
         let mut saved = SavedOutput::open(&path).unwrap();
         let pieces: Vec<_> = std::iter::from_fn(|| saved.next().unwrap()).collect();
         assert_eq!(
@@ -239,9 +239,9 @@ mod tests {
             let mut writer = OutputWriter::new(path.clone());
             for number in 0..pieces {
                 let line = format!("{number:4095}\n");
-                writer.write(&runs(), Stream::Out, line.as_bytes()).unwrap();
+                writer.write(&redactor(), Stream::Out, line.as_bytes()).unwrap();
             }
-            writer.finish(&runs(), &mut compressor().unwrap()).unwrap();
+            writer.finish(&redactor(), &mut compressor().unwrap()).unwrap();
             let mut saved = SavedOutput::open(&path).unwrap();
             let text: Vec<u8> =
                 std::iter::from_fn(|| saved.next().unwrap()).flat_map(|(_, bytes)| bytes).collect();
@@ -254,7 +254,7 @@ mod tests {
     fn a_run_without_output_has_no_file_and_reads_as_empty() {
         let folder = tempfile::tempdir().unwrap();
         let path = path_of(folder.path(), "X");
-        OutputWriter::new(path.clone()).finish(&runs(), &mut compressor().unwrap()).unwrap();
+        OutputWriter::new(path.clone()).finish(&redactor(), &mut compressor().unwrap()).unwrap();
         assert!(!path.exists());
         assert!(SavedOutput::open(&path).unwrap().next().unwrap().is_none());
     }
@@ -264,7 +264,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = path_of(folder.path(), "X");
         let mut writer = OutputWriter::new(path.clone());
-        writer.write(&runs(), Stream::Out, b"kept\n").unwrap();
+        writer.write(&redactor(), Stream::Out, b"kept\n").unwrap();
         writer.flush().unwrap();
         drop(writer);
         let mut saved = SavedOutput::open(&path).unwrap();

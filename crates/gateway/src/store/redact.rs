@@ -1,6 +1,6 @@
 //! Redaction of output before it is stored: line by line, in bounded memory, whatever the chunks are.
 
-use doorward_policy::Runs;
+use doorward_policy::Redactor;
 
 /// A line is looked through as a whole up to here; a longer one in pieces.
 const LONGEST: usize = 64 * 1024;
@@ -16,6 +16,12 @@ const KEY_NAME: &[u8] = b"PRIVATE KEY";
 const KEY_END: &[u8] = b"-----END ";
 const KEY_LINE: usize = 128;
 const KEY_LINES: usize = 1000;
+/// A longer line is of a key when it ends in so much base64: all of it on one line, or others' words before.
+const KEY_TAIL: usize = 16;
+
+/// Bytes that are looked through at once.
+const MANY: usize = 64 * 1024;
+const FEW: usize = 2 * 1024;
 
 /// Redacts one stream.
 ///
@@ -27,81 +33,151 @@ pub(crate) struct LineRedactor {
     dropping: bool,
     /// Lines of a private key that may still come.
     key_lines: usize,
+    /// The line before was of a private key, and much stood before that.
+    key_is_prefixed: bool,
 }
 
 impl LineRedactor {
     /// Takes `bytes`; what is ready is appended to `clean`. Holds back at most one line or [`LONGEST`] bytes.
-    pub(crate) fn push(&mut self, runs: &Runs, bytes: &[u8], clean: &mut Vec<u8>) {
+    pub(crate) fn push(&mut self, redactor: &Redactor, bytes: &[u8], clean: &mut Vec<u8>) {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let (line, after) = rest.split_at(end);
-            self.end_line(runs, line, clean);
+        if !self.held.is_empty() || self.dropping {
+            let Some((line, after)) = first_line(rest) else { return self.hold(redactor, rest, clean) };
+            self.end_line(redactor, line, clean);
             clean.push(b'\n');
-            rest = after.get(1..).unwrap_or_default();
+            rest = after;
         }
+        let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end.saturating_add(1));
+        let (lines, begun) = rest.split_at(whole);
+        self.put_lines(redactor, lines, &[MANY, FEW], clean);
+        self.hold(redactor, begun, clean);
+    }
+
+    /// The begin of a line.
+    fn hold(&mut self, redactor: &Redactor, begun: &[u8], clean: &mut Vec<u8>) {
         if !self.dropping {
-            self.held.extend_from_slice(rest);
+            self.held.extend_from_slice(begun);
             if self.held.len() > LONGEST {
-                self.split(runs, clean);
+                self.split(redactor, clean);
+            }
+        }
+    }
+
+    /// Whole lines, with their ends, in blocks of about the first of `sizes`: a block is looked through at once,
+    /// and only where there is something in it in smaller ones, and at last line by line.
+    fn put_lines(&mut self, redactor: &Redactor, lines: &[u8], sizes: &[usize], clean: &mut Vec<u8>) {
+        let (size, smaller) = sizes.split_first().map_or((0, sizes), |(size, smaller)| (*size, smaller));
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let (block, after) = rest.split_at(block_end(rest, size));
+            rest = after;
+            if self.key_lines == 0 && is_clean(redactor, block) {
+                clean.extend_from_slice(block);
+            } else if size > 0 {
+                self.put_lines(redactor, block, smaller, clean);
+            } else {
+                self.put_line(redactor, block.strip_suffix(b"\n").unwrap_or(block), clean);
+                clean.push(b'\n');
             }
         }
     }
 
     /// The end of the stream: gives out what is held.
-    pub(crate) fn finish(&mut self, runs: &Runs, clean: &mut Vec<u8>) {
-        self.end_line(runs, &[], clean);
+    pub(crate) fn finish(&mut self, redactor: &Redactor, clean: &mut Vec<u8>) {
+        self.end_line(redactor, &[], clean);
     }
 
-    fn end_line(&mut self, runs: &Runs, line: &[u8], clean: &mut Vec<u8>) {
+    fn end_line(&mut self, redactor: &Redactor, line: &[u8], clean: &mut Vec<u8>) {
         if std::mem::take(&mut self.dropping) {
             return;
         }
         if self.held.is_empty() {
-            self.put_line(runs, line, clean);
+            self.put_line(redactor, line, clean);
         } else {
             self.held.extend_from_slice(line);
             let held = std::mem::take(&mut self.held);
-            self.put_line(runs, &held, clean);
+            self.put_line(redactor, &held, clean);
         }
     }
 
     /// A private key is the one secret that is known to span lines: its lines are left out up to its end.
-    fn put_line(&mut self, runs: &Runs, line: &[u8], clean: &mut Vec<u8>) {
+    fn put_line(&mut self, redactor: &Redactor, line: &[u8], clean: &mut Vec<u8>) {
         if self.key_lines > 0 {
             let ends = contains(line, KEY_END);
-            self.key_lines = if ends || line.len() > KEY_LINE { 0 } else { self.key_lines.saturating_sub(1) };
-            if ends || line.len() <= KEY_LINE {
+            let tail = base64_tail(line);
+            let least = if self.key_is_prefixed { 1 } else { KEY_TAIL };
+            let within = line.len() <= KEY_LINE || tail >= least;
+            self.key_is_prefixed = line.len() > KEY_LINE && tail > 0;
+            self.key_lines = if ends || !within { 0 } else { self.key_lines.saturating_sub(1) };
+            if ends || within {
                 return;
             }
         }
         if contains(line, KEY_BEGIN) && contains(line, KEY_NAME) {
-            self.key_lines = KEY_LINES;
+            self.key_lines = if contains(line, KEY_END) { 0 } else { KEY_LINES };
+            self.key_is_prefixed = false;
             clean.extend_from_slice(b"[redacted: a private key]");
             return;
         }
-        clean.extend_from_slice(&redact_bytes(runs, line));
+        clean.extend_from_slice(&redact_bytes(redactor, line));
     }
 
     /// Gives out the front of an overlong line, cut where no match spans the cut: there, redacting both
     /// sides gives the same as redacting the whole.
-    fn split(&mut self, runs: &Runs, clean: &mut Vec<u8>) {
-        let whole = redact_bytes(runs, &self.held);
+    fn split(&mut self, redactor: &Redactor, clean: &mut Vec<u8>) {
+        if self.key_lines > 0 {
+            return self.drop_rest(clean);
+        }
+        let whole = redact_bytes(redactor, &self.held);
         for overlap in [OVERLAP, OVERLAP * 2, OVERLAP * 4, OVERLAP * 8] {
             let cut = char_start(&self.held, self.held.len().saturating_sub(overlap));
             let (front, back) = self.held.split_at(cut);
-            let redacted = redact_bytes(runs, front);
-            let same =
-                whole.strip_prefix(redacted.as_slice()).is_some_and(|end| end == redact_bytes(runs, back));
+            let redacted = redact_bytes(redactor, front);
+            let same = whole
+                .strip_prefix(redacted.as_slice())
+                .is_some_and(|end| end == redact_bytes(redactor, back));
             if same {
                 clean.extend_from_slice(&redacted);
                 self.held.drain(..cut);
                 return;
             }
         }
+        self.drop_rest(clean);
+    }
+
+    fn drop_rest(&mut self, clean: &mut Vec<u8>) {
         clean.extend_from_slice(DROPPED);
         self.held = Vec::new();
         self.dropping = true;
     }
+}
+
+fn first_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (line, after) = bytes.split_at(end);
+    Some((line, after.get(1..).unwrap_or_default()))
+}
+
+/// Where the line ends that has the byte `size`, or the first line of all.
+fn block_end(lines: &[u8], size: usize) -> usize {
+    let from = size.min(lines.len());
+    let end = lines.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'));
+    end.map_or(lines.len(), |end| from.saturating_add(end).saturating_add(1))
+}
+
+/// Whether it is sure that nothing in these lines is to be taken out. Only ASCII: patterns with word boundaries are
+/// slow on other text, and looking at it once more as a block would cost more than it saves.
+fn is_clean(redactor: &Redactor, lines: &[u8]) -> bool {
+    let text = if lines.is_ascii() { std::str::from_utf8(lines).ok() } else { None };
+    text.is_some_and(|text| redactor.is_clean(text) && !text.contains("-----BEGIN "))
+}
+
+/// How long the base64 is that a line ends in, before quotes, commas and escapes.
+fn base64_tail(line: &[u8]) -> usize {
+    let end =
+        line.iter().rposition(|byte| !matches!(byte, b'"' | b'\'' | b',' | b'\\' | b' ' | b'\r' | b'\t'));
+    let line = line.get(..end.map_or(0, |end| end.saturating_add(1))).unwrap_or_default();
+    line.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte)).count()
 }
 
 fn contains(line: &[u8], part: &[u8]) -> bool {
@@ -118,9 +194,9 @@ fn char_start(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Bytes that are not UTF-8 stay as they are unless a pattern matches their readable form.
-fn redact_bytes(runs: &Runs, bytes: &[u8]) -> Vec<u8> {
+fn redact_bytes(redactor: &Redactor, bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
-    match runs.redact(&text) {
+    match redactor.redact(&text) {
         std::borrow::Cow::Owned(redacted) if redacted != text => redacted.into_bytes(),
         _ => bytes.to_vec(),
     }
@@ -129,17 +205,32 @@ fn redact_bytes(runs: &Runs, bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use doorward_policy::Runs;
     use proptest::prelude::*;
 
-    fn runs() -> Runs {
-        let pattern = regex::Regex::new(r"(?i)(token|password|secret)[=: ]+\S+").unwrap();
-        Runs { keep_days: 1, keep_size: 1, redact: vec![pattern] }
+    fn redactor() -> Redactor {
+        let patterns = [r"(?i)(token|password|secret)[=: ]+\S+", "^From", "End$"];
+        let redact = patterns.map(|pattern| regex::Regex::new(pattern).unwrap()).to_vec();
+        Redactor::new(&Runs { keep_days: 1, keep_size: 1, redact })
     }
 
     fn in_chunks(input: &[u8], size: usize) -> Vec<u8> {
-        let (mut redactor, mut clean) = (LineRedactor::default(), Vec::new());
-        input.chunks(size.max(1)).for_each(|chunk| redactor.push(&runs(), chunk, &mut clean));
-        redactor.finish(&runs(), &mut clean);
+        let (mut redactor, mut clean, patterns) = (LineRedactor::default(), Vec::new(), redactor());
+        input.chunks(size.max(1)).for_each(|chunk| redactor.push(&patterns, chunk, &mut clean));
+        redactor.finish(&patterns, &mut clean);
+        clean
+    }
+
+    /// Each line by itself, whatever it holds.
+    fn line_by_line(input: &[u8]) -> Vec<u8> {
+        let (mut redactor, mut clean, patterns) = (LineRedactor::default(), Vec::new(), redactor());
+        let lines: Vec<_> = input.split(|byte| *byte == b'\n').collect();
+        for (place, line) in lines.iter().enumerate() {
+            if place > 0 {
+                clean.push(b'\n');
+            }
+            redactor.put_line(&patterns, line, &mut clean);
+        }
         clean
     }
 
@@ -166,11 +257,33 @@ mod tests {
     }
 
     #[test]
+    fn a_private_key_is_left_out_however_long_its_lines_are() {
+        let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+        let (body, prefix) = ("c2VjcmV0K2tleS9ieXRlcw".repeat(20), "Nov 24 03:00:00 host app[1]: ".repeat(6));
+        let inputs = [
+            format!("{begin}\n{body}==\n{end}\nafter\n"),
+            format!("{begin}\\n{body}\\n{end}\\n\nafter\n"),
+            format!(
+                "{prefix}{begin}\n{prefix}{}\n{prefix}c2Vj\n{prefix}{end}\nafter\n",
+                "c2VjcmV0K2tleS9ieXRlcw".repeat(3)
+            ),
+            format!("{begin}\n\"{body}\",\n{end}\nafter\n"),
+        ];
+        for input in inputs {
+            for size in [1, 50, 100_000] {
+                let text = String::from_utf8(in_chunks(input.as_bytes(), size)).unwrap();
+                assert!(!text.contains("c2Vj"), "{text}");
+                assert!(text.ends_with("\nafter\n"), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn what_only_begins_like_a_private_key_does_not_swallow_the_output() {
-        let prose = "x".repeat(KEY_LINE + 1);
+        let prose = "words of prose. ".repeat(KEY_LINE / 8);
         let input = format!("-----BEGIN PRIVATE KEY-----\nshort\n{prose}\nshort\n");
         let text = String::from_utf8(in_chunks(input.as_bytes(), 50)).unwrap();
-        assert!(text.contains(&prose) && text.ends_with("\nshort\n"), "{text}");
+        assert!(text.contains(prose.trim()) && text.ends_with("\nshort\n"), "{text}");
     }
 
     #[test]
@@ -198,9 +311,9 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_whatever_the_line() {
-        let (mut redactor, mut clean) = (LineRedactor::default(), Vec::new());
+        let (mut redactor, mut clean, patterns) = (LineRedactor::default(), Vec::new(), redactor());
         for _ in 0..200 {
-            redactor.push(&runs(), &[b'z'; 4096], &mut clean);
+            redactor.push(&patterns, &[b'z'; 4096], &mut clean);
             assert!(redactor.held.len() <= LONGEST + 4096);
         }
     }
@@ -218,6 +331,20 @@ mod tests {
             size in 1_usize..40,
         ) {
             prop_assert_eq!(in_chunks(&input, size), in_chunks(&input, usize::MAX));
+        }
+
+        #[test]
+        fn blocks_are_redacted_as_their_lines_are(
+            lines in prop::collection::vec(prop::sample::select(vec![
+                "plain", "", "password=x y", "From a", "x From", "the End", "End it", "token", "= x", "\u{fc}", "sec",
+                "-----BEGIN PRIVATE KEY-----", "c2VjcmV0", "-----END PRIVATE KEY-----",
+                "a line of more words than the others have, so that blocks of few lines end at several places",
+            ]), 0..120),
+            repeat in 1_usize..6,
+            size in 1_usize..9000,
+        ) {
+            let input = lines.join("\n").repeat(repeat);
+            prop_assert_eq!(in_chunks(input.as_bytes(), size), line_by_line(input.as_bytes()));
         }
 
         #[test]

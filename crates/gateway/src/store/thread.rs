@@ -2,10 +2,11 @@
 
 use super::db::Db;
 use super::output::{Compressor, OutputWriter, Stream, compressor, path_of};
+use super::room::Room;
 use super::tidy::{Keep, Tidy, stored};
 use super::{Ended, Found, NewRun, Row, Scope, State, Unsaved};
 use crate::clock;
-use doorward_policy::Policy;
+use doorward_policy::{Policy, Redactor};
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::os::unix::fs::DirBuilderExt;
@@ -39,8 +40,9 @@ pub(super) enum Ask {
 
 /// A run whose output is being written.
 struct Open {
+    worker: String,
     writer: OutputWriter,
-    policy: Arc<Policy>,
+    redactor: Arc<Redactor>,
 }
 
 /// The thread's state.
@@ -51,6 +53,8 @@ pub(super) struct Thread {
     open: HashMap<String, Open>,
     owed: Vec<(String, Ended, u64)>,
     compressor: Option<Compressor>,
+    /// By the newest policy.
+    redactor: Option<(Arc<Policy>, Arc<Redactor>)>,
     tidy: Tidy,
     keep: Arc<Mutex<Option<Keep>>>,
     runtime: Runtime,
@@ -69,6 +73,7 @@ impl Thread {
             open: HashMap::new(),
             owed: Vec::new(),
             compressor: None,
+            redactor: None,
             keep,
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build()?,
         })
@@ -79,13 +84,22 @@ impl Thread {
         &self.outputs
     }
 
-    /// Answers until every asker is gone, and tidies in between.
-    pub(super) fn answer_all(mut self, mut asks: mpsc::Receiver<Ask>) {
+    /// Answers until every asker is gone, and tidies in between. Output comes last, and of each run one piece at
+    /// a time: a flood keeps nobody's small run, and nobody's look at it, waiting for more than a few pieces.
+    pub(super) fn answer_all(mut self, mut asks: mpsc::Receiver<Ask>, mut outputs: mpsc::Receiver<Ask>) {
         let _ = self.db();
         let mut answers: u32 = 0;
         loop {
             let rest = self.tidy.rest();
-            let ask = self.runtime.block_on(async { tokio::time::timeout(rest, asks.recv()).await });
+            let next = async {
+                tokio::select! {
+                    biased;
+                    Some(ask) = asks.recv() => Some(ask),
+                    Some(ask) = outputs.recv() => Some(ask),
+                    else => None,
+                }
+            };
+            let ask = self.runtime.block_on(async { tokio::time::timeout(rest, next).await });
             match ask {
                 Ok(None) => return,
                 Ok(Some(ask)) => {
@@ -119,7 +133,8 @@ impl Thread {
                 let _ = answer.send(self.begin(&run, &rule, policy));
             }
             Ask::Refused { run, rule, reason, message } => {
-                let _ = self.with_db(|db| db.refused(&run, rule.as_deref(), &reason, &message));
+                let row = self.with_db(|db| db.refused(&run, rule.as_deref(), &reason, &message));
+                let _ = row.map(|held| self.tidy.grew(&run.worker, held));
             }
             Ask::Piece { id, stream, bytes, answer } => {
                 let _ = answer.send(self.piece(&id, stream, &bytes));
@@ -149,15 +164,38 @@ impl Thread {
     }
 
     fn begin(&mut self, run: &NewRun, rule: &str, policy: Arc<Policy>) -> Result<(), Unsaved> {
-        self.with_db(|db| db.begin(run, rule))?;
+        let held = self.with_db(|db| db.begin(run, rule))?;
+        self.tidy.grew(&run.worker, held);
+        let redactor = self.redactor_of(policy);
         let writer = OutputWriter::new(path_of(&self.outputs, &run.id));
-        self.open.insert(run.id.clone(), Open { writer, policy });
+        self.open.insert(run.id.clone(), Open { worker: run.worker.clone(), writer, redactor });
         Ok(())
     }
 
+    fn redactor_of(&mut self, policy: Arc<Policy>) -> Arc<Redactor> {
+        match &self.redactor {
+            Some((of, redactor)) if Arc::ptr_eq(of, &policy) => Arc::clone(redactor),
+            _ => {
+                let redactor = Arc::new(Redactor::new(&policy.runs));
+                self.redactor = Some((policy, Arc::clone(&redactor)));
+                redactor
+            }
+        }
+    }
+
+    /// Output is saved while enough is left free for all else. When it is not, there may be something to delete.
+    fn has_room(&mut self) -> Result<(), Unsaved> {
+        if Room::of(&self.outputs).is_none_or(|room| !room.is_scarce()) {
+            return Ok(());
+        }
+        self.tidy.soon();
+        Err(told("an output", &"it would take what is to be left free of the file system"))
+    }
+
     fn piece(&mut self, id: &str, stream: Stream, bytes: &[u8]) -> Result<(), Unsaved> {
+        self.has_room()?;
         let open = self.open.get_mut(id).ok_or(Unsaved)?;
-        open.writer.write(&open.policy.runs, stream, bytes).map_err(|error| told("an output", &error))
+        open.writer.write(&open.redactor, stream, bytes).map_err(|error| told("an output", &error))
     }
 
     /// A failure shows itself again at the end.
@@ -169,18 +207,24 @@ impl Thread {
 
     /// Whatever fails, the run is over: its file is closed and its row is owed until it can be written.
     fn finish(&mut self, id: String, mut ended: Ended) -> Result<(), Unsaved> {
-        let saved = match self.open.remove(&id) {
-            Some(open) => self.close(open).map_err(|error| told("an output", &error)),
-            None => Err(Unsaved),
+        let (worker, saved) = match self.open.remove(&id) {
+            Some(mut open) => {
+                let worker = std::mem::take(&mut open.worker);
+                (Some(worker), self.close(open).map_err(|error| told("an output", &error)))
+            }
+            None => (None, Err(Unsaved)),
         };
         ended.truncated |= saved.is_err();
         let stored = stored(&path_of(&self.outputs, &id));
         let written = self.with_db(|db| db.finish(&id, &ended, stored));
-        self.tidy.ended(stored);
+        match (worker, written) {
+            (Some(worker), Ok(held)) => self.tidy.grew(&worker, held),
+            _ => self.tidy.grew_unseen(),
+        }
         if written.is_err() && self.owed.len() < MOST_OWED {
             self.owed.push((id, ended, stored));
         }
-        saved.and(written)
+        saved.and(written.map(drop))
     }
 
     fn close(&mut self, open: Open) -> std::io::Result<()> {
@@ -188,7 +232,7 @@ impl Thread {
             Some(compressor) => compressor,
             none => none.insert(compressor()?),
         };
-        open.writer.finish(&open.policy.runs, compressor)
+        open.writer.finish(&open.redactor, compressor)
     }
 
     fn with_db<T>(&mut self, work: impl FnOnce(&Db) -> rusqlite::Result<T>) -> Result<T, Unsaved> {
@@ -200,7 +244,11 @@ impl Thread {
 
     fn pay(&mut self) {
         if let Some(db) = &self.db {
+            let owed = self.owed.len();
             self.owed.retain(|(id, ended, stored)| db.finish(id, ended, *stored).is_err());
+            if self.owed.len() < owed {
+                self.tidy.grew_unseen();
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! Keeps the saved runs within what the policy keeps, while the store serves: in batches so small that nobody
 //! waits for them. After a start it first brings rows and files together, which a crash may have parted.
 
-use super::db::Db;
+use super::db::{Db, Held, Old};
 use super::output::path_of;
+use super::room::Room;
 use doorward_policy::Runs;
-use std::fs::ReadDir;
+use std::collections::HashMap;
+use std::fs::{OpenOptions, ReadDir};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -59,13 +61,21 @@ pub(super) struct Tidy {
     outputs: PathBuf,
     chore: Chore,
     due: Instant,
-    /// Bytes of all files; `None`: to be counted anew.
-    total: Option<u64>,
+    /// What each worker's runs take; `None`: to be counted anew.
+    held: Option<HashMap<String, Held>>,
+    /// Whether too little of the file system is free.
+    scarce: bool,
 }
 
 impl Tidy {
     pub(super) fn new(outputs: &Path) -> Self {
-        Tidy { outputs: outputs.to_owned(), chore: Chore::Begin, due: Instant::now(), total: None }
+        Tidy {
+            outputs: outputs.to_owned(),
+            chore: Chore::Begin,
+            due: Instant::now(),
+            held: None,
+            scarce: false,
+        }
     }
 
     /// How long nothing is to do.
@@ -81,9 +91,18 @@ impl Tidy {
         self.due = Instant::now();
     }
 
-    /// A run ended whose file has so many bytes.
-    pub(super) fn ended(&mut self, stored: u64) {
-        self.total = self.total.map(|total| total.saturating_add(stored));
+    /// A worker's runs take so much more.
+    pub(super) fn grew(&mut self, worker: &str, by: Held) {
+        if let Some(all) = &mut self.held {
+            let held = all.entry(worker.to_owned()).or_default();
+            *held = held.plus(by);
+        }
+        self.due = self.due.min(Instant::now() + AFTER_END);
+    }
+
+    /// A worker's runs take more, and it cannot be told how much.
+    pub(super) fn grew_unseen(&mut self) {
+        self.held = None;
         self.due = self.due.min(Instant::now() + AFTER_END);
     }
 
@@ -118,7 +137,7 @@ impl Tidy {
     fn match_files(&mut self, db: &Db, mut entries: ReadDir) -> rusqlite::Result<Chore> {
         for _ in 0..BATCH {
             let Some(entry) = entries.next() else {
-                self.total = None;
+                self.held = None;
                 return Ok(Chore::Rows(0));
             };
             let Some((id, path)) = entry.ok().and_then(|entry| Some((id_of(&entry.path())?, entry.path())))
@@ -138,7 +157,7 @@ impl Tidy {
     fn match_rows(&mut self, db: &Db, after: i64) -> rusqlite::Result<Chore> {
         let rows = db.with_output(after, BATCH)?;
         let Some((last, _)) = rows.last() else {
-            self.total = None;
+            self.held = None;
             return Ok(Chore::Expire);
         };
         for (_, id) in &rows {
@@ -149,43 +168,92 @@ impl Tidy {
         Ok(Chore::Rows(*last))
     }
 
-    /// Deletes one batch of the oldest; whether there may be more. The rows go first: a file that is left by
-    /// a crash in between is found at the next start.
+    /// Deletes one batch; whether there may be more. The rows go first: a file that is left by a crash in
+    /// between is found at the next start. Where there is no room to delete a row, the file makes it.
     fn expire(&mut self, db: &Db, keep: Keep, now: i64) -> rusqlite::Result<bool> {
         let before = now.saturating_sub(i64::from(keep.days).saturating_mul(DAY));
-        let mut go = db.oldest(Some(before), BATCH)?;
+        let mut go = db.oldest(before, BATCH)?;
         if go.is_empty() {
-            let excess = self.total(db)?.saturating_add(db.size()?).saturating_sub(keep.size);
-            go = enough(db.oldest(None, if excess > 0 { BATCH } else { 0 })?, excess);
+            go = match self.excess(db, keep)? {
+                0 => Vec::new(),
+                excess => self.of_the_largest(db, excess)?,
+            };
         }
-        db.delete(go.iter().map(|(id, _)| id.as_str()))?;
-        for (id, stored) in &go {
-            let _ = std::fs::remove_file(path_of(&self.outputs, id));
-            self.total = self.total.map(|total| total.saturating_sub(*stored));
+        let ids = || go.iter().map(|old| old.id.as_str());
+        let deleted = db.delete(ids());
+        for old in &go {
+            remove(&path_of(&self.outputs, &old.id), self.scarce);
+        }
+        deleted.or_else(|_| db.delete(ids()))?;
+        for old in &go {
+            self.gone(old);
         }
         Ok(!go.is_empty())
     }
 
-    fn total(&mut self, db: &Db) -> rusqlite::Result<u64> {
-        let total = match self.total {
-            Some(total) => total,
-            None => db.stored()?,
+    /// Bytes that are to go: beyond what is kept, or of what is to be free.
+    fn excess(&mut self, db: &Db, keep: Keep) -> rusqlite::Result<u64> {
+        let all = self.held(db)?.values().fold(Held::default(), |sum, held| sum.plus(*held));
+        let (files, count) = (all.files, all.count);
+        let used = files.saturating_add(db.size()?);
+        let room = Room::of(&self.outputs);
+        self.scarce = room.is_some_and(|room| room.is_scarce());
+        Ok(room.map_or(0, |room| room.excess(used, count)).max(used.saturating_sub(keep.size)))
+    }
+
+    /// The oldest of the worker who holds most, until it holds no more than the next: what one saves takes
+    /// nothing from who has less. When all it has still runs, the next one's.
+    fn of_the_largest(&mut self, db: &Db, excess: u64) -> rusqlite::Result<Vec<Old>> {
+        let mut workers: Vec<(&String, u64)> =
+            self.held(db)?.iter().map(|(worker, held)| (worker, held.all())).collect();
+        workers.sort_by_key(|(_, held)| std::cmp::Reverse(*held));
+        let next = workers.iter().skip(1).map(|(_, held)| *held).chain([0]);
+        for ((worker, holds), next) in workers.iter().zip(next) {
+            let go = enough(db.oldest_of(worker, BATCH)?, excess.min(holds.saturating_sub(next)));
+            if !go.is_empty() {
+                return Ok(go);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn held(&mut self, db: &Db) -> rusqlite::Result<&HashMap<String, Held>> {
+        let held = match self.held.take() {
+            Some(held) => held,
+            None => db.held()?,
         };
-        self.total = Some(total);
-        Ok(total)
+        Ok(self.held.insert(held))
+    }
+
+    fn gone(&mut self, old: &Old) {
+        let Some(held) = &mut self.held else { return };
+        if let Some(left) = held.get_mut(&old.worker) {
+            *left = left.minus(old.held);
+            if *left == Held::default() {
+                held.remove(&old.worker);
+            }
+        }
     }
 }
 
-/// As many of the oldest as it takes to free `excess` bytes.
-fn enough(oldest: Vec<(String, u64)>, excess: u64) -> Vec<(String, u64)> {
+/// Where room is scarce, at once: not when the last who reads the file has closed it.
+fn remove(path: &Path, scarce: bool) {
+    if scarce {
+        let _ = OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(0));
+    }
+    let _ = std::fs::remove_file(path);
+}
+
+/// As many of the oldest as it takes to free `excess` bytes; one at least.
+fn enough(oldest: Vec<Old>, excess: u64) -> Vec<Old> {
     let mut freed: u64 = 0;
     let mut go = Vec::new();
-    for (id, stored) in oldest {
-        if freed >= excess {
+    for old in oldest {
+        if freed >= excess && !go.is_empty() {
             break;
         }
-        freed = freed.saturating_add(stored);
-        go.push((id, stored));
+        freed = freed.saturating_add(old.held.all());
+        go.push(old);
     }
     go
 }

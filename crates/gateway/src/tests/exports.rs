@@ -108,3 +108,15 @@ fn a_worker_exports_its_own_and_the_operator_all() {
         house.say(wrong).assert_refused(126, "bad_request");
     }
 }
+
+#[test]
+fn nothing_that_is_exported_acts_on_a_terminal_or_hides_text() {
+    let house = House::new();
+    house.say("no \u{1b}[2J \u{7f}\u{9b}\u{202e}\u{ad}hidden").assert_refused(126, "bad_encoding");
+    for format in ["json", "csv", "tar"] {
+        let exported = house.say(format!("runs export --format {format}")).out();
+        assert!(exported.contains("hidden"), "{exported}");
+        let hidden = |c: char| doorward_policy::is_hidden(c) && !matches!(c, '\0' | '\r' | '\n');
+        assert!(!exported.chars().any(hidden), "{format}: {exported:?}");
+    }
+}

@@ -210,11 +210,12 @@ impl FakeBroker {
         fds: Vec<OwnedFd>,
         socket: &Arc<Mutex<UnixStream>>,
     ) {
-        let rule = |number| StartedStage { seq: number, rule: "r#1".into() };
-        let started = FromBroker::Started {
-            request: request.clone(),
-            stages: (2..).take(stages.len()).map(rule).collect(),
+        let rule = |(seq, stage): (u64, &Stage)| {
+            let rule = if stage.argv[0] == "docker" { "tests.docker" } else { "r#1" };
+            StartedStage { seq, rule: rule.into() }
         };
+        let started =
+            FromBroker::Started { request: request.clone(), stages: (2..).zip(&stages).map(rule).collect() };
         if let Some(end) = self.with(|state| state.next_end.take()) {
             tell(socket, &started);
             tell(socket, &FromBroker::Ended { request, ends: vec![end; stages.len()], millis: 1 });

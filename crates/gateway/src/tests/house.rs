@@ -1,7 +1,8 @@
 //! A gateway that serves in a thread, its stand-in for a broker, and sessions that talk to it.
 
 use super::fake_broker::{FakeBroker, SOON, Terms};
-use crate::serve::{Config, Timing, serve_with};
+use crate::gateway::Timing;
+use crate::serve::{Config, serve_with};
 use doorward_wire::session::{FromSession, Hello, Operator, ToSession};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -34,7 +35,7 @@ run = "dash -c {script:/.+/}"
 raw = true
 
 [role.tests.docker]
-verbs = ["ps", "logs", "run", "stats"]
+verbs = ["ps", "logs", "run", "build"]
 containers = ["own"]
 run = { ports = ["127.0.0.1:20000-20009"] }
 

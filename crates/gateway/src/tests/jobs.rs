@@ -2,7 +2,7 @@
 
 use super::fake_broker::SOON;
 use super::house::{Answered, House};
-use doorward_wire::broker::ToBroker;
+use doorward_wire::broker::{End, ToBroker};
 use std::time::{Duration, Instant};
 
 fn submit(house: &House, script: &str) -> String {
@@ -37,7 +37,11 @@ fn a_job_goes_on_without_its_session_and_keeps_its_output_and_exit() {
     let shown = house.say(format!("runs show {id}"));
     assert_eq!(shown.out(), "one\n");
     assert!(shown.err().contains("submitted line: sh -c") && shown.err().contains("two\n"), "{shown:?}");
-    assert!(house.say("runs").out().contains("submit -- sh -c"));
+    let listed = house.say("runs").out();
+    assert!(
+        listed.contains("  sh -c") && !listed.contains("submit"),
+        "the line that was submitted: {listed}"
+    );
 }
 
 #[test]
@@ -82,6 +86,10 @@ fn what_may_not_run_is_refused_at_once() {
     for (line, reason) in cases {
         house.say(line).assert_refused(126, reason);
     }
+    // What is left of `ssh HOST submit -- 'A && B'` when a shell has taken the quotes.
+    let unquoted = house.say("submit -- cat /proc/uptime && cat /proc/uptime");
+    assert!(unquoted.err().contains(r#"ssh HOST "submit -- 'A && B'""#), "{unquoted:?}");
+    assert!(house.say("help submit").out().contains(r#"ssh HOST "submit -- 'A && B'""#));
     let runs = house.broker.heard().into_iter().filter(|message| matches!(message, ToBroker::Run { .. }));
     assert_eq!(runs.count(), 0, "nothing ran");
 }
@@ -139,4 +147,33 @@ fn without_a_record_nothing_is_submitted() {
     house.say("submit -- sh -c true").assert_refused(126, "audit_unavailable");
     house.broker.refuse_with(None);
     assert!(house.say("runs").out().contains("no runs yet"));
+}
+
+#[test]
+fn a_docker_command_that_was_ended_says_that_its_container_may_go_on() {
+    let house = House::new();
+    let left = "doorward: what the docker command started may go on: docker ps shows it, docker rm -f NAME ends it\n";
+    let ends = [
+        End::Deadline,
+        End::Cancelled { why: "cancelled".into() },
+        End::Cancelled { why: "disconnect".into() },
+    ];
+    for end in ends {
+        for line in ["docker logs x", "docker logs x | cat"] {
+            house.broker.end_next_with(end.clone());
+            let told = house.say(line).err();
+            assert!(told.ends_with(left), "{line}: {told}");
+            let id = house.newest_run();
+            for word in ["show", "wait", "cancel"] {
+                let told = house.say(format!("runs {word} {id}")).err();
+                assert!(told.contains(left), "{word}: {told}");
+            }
+        }
+        house.broker.end_next_with(end);
+        let told = house.say("sh -c 'sleep 1000'").err();
+        assert!(!told.contains("docker"), "{told}");
+        assert!(!house.say(format!("runs show {}", house.newest_run())).err().contains("docker"));
+    }
+    house.broker.end_next_with(End::Exited { code: 0 });
+    assert_eq!(house.say("docker logs x").err(), "");
 }

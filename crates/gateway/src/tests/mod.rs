@@ -2,6 +2,7 @@
 
 mod agents;
 mod ends;
+mod explain;
 mod exports;
 mod fake_broker;
 mod floods;
@@ -10,6 +11,7 @@ mod jobs;
 mod lines;
 mod lists;
 mod retention;
+mod room;
 mod runs;
 mod stdin;
 mod strangers;

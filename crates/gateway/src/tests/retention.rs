@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 const DAY: i64 = 24 * 3600 * 1000;
 
 /// A folder of runs, without a gateway around it.
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(pub(super) tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = Folder(tempfile::tempdir().unwrap());
         drop(folder.store()); // makes the table
         folder
     }
 
-    fn store(&self) -> Store {
+    pub(super) fn store(&self) -> Store {
         Store::start(self.0.path()).unwrap()
     }
 
@@ -36,7 +36,7 @@ impl Folder {
     }
 
     /// Rows of runs that ended, the first the oldest, each with a file of `size` bytes when it has any.
-    fn fill(&self, count: usize, started: impl Fn(usize) -> i64, size: usize) {
+    pub(super) fn fill(&self, count: usize, started: impl Fn(usize) -> i64, size: usize) {
         let mut database = self.database();
         let step = database.transaction().unwrap();
         for number in 0..count {
@@ -54,32 +54,32 @@ impl Folder {
         step.commit().unwrap();
     }
 
-    fn file(&self, id: &str) -> PathBuf {
+    pub(super) fn file(&self, id: &str) -> PathBuf {
         self.runs().join(format!("{id}.zst"))
     }
 
-    fn count(&self, condition: &str) -> usize {
+    pub(super) fn count(&self, condition: &str) -> usize {
         let sql = format!("SELECT count(*) FROM runs WHERE {condition}");
         let count: i64 = self.database().query_row(&sql, [], |row| row.get(0)).unwrap();
         usize::try_from(count).unwrap()
     }
 
-    fn files(&self) -> usize {
+    pub(super) fn files(&self) -> usize {
         let files = std::fs::read_dir(self.runs()).unwrap();
         files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "zst")).count()
     }
 }
 
-fn id(number: usize) -> String {
+pub(super) fn id(number: usize) -> String {
     format!("01ABCDEFGHJK{number:014}")
 }
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     crate::clock::now()
 }
 
 #[track_caller]
-fn wait_until(what: &str, happened: impl Fn() -> bool) {
+pub(super) fn wait_until(what: &str, happened: impl Fn() -> bool) {
     let since = Instant::now();
     while !happened() {
         assert!(since.elapsed() < SOON, "{what} did not happen");
@@ -87,17 +87,17 @@ fn wait_until(what: &str, happened: impl Fn() -> bool) {
     }
 }
 
-fn policy() -> Arc<Policy> {
+pub(super) fn policy() -> Arc<Policy> {
     let files = vec![Source { path: "/policy.toml".into(), text: POLICY.into() }];
     Arc::new(Policy::load(&Bundle { files }).unwrap())
 }
 
-fn a_run(id: &str) -> NewRun {
+pub(super) fn a_run(id: &str) -> NewRun {
     let (worker, line) = ("w".to_owned(), "echo".to_owned());
     NewRun { id: id.into(), worker, line, argv: None, started: now(), job: false }
 }
 
-fn an_end() -> Ended {
+pub(super) fn an_end() -> Ended {
     Ended {
         state: State::Ended,
         rule: None,
@@ -114,7 +114,7 @@ fn an_end() -> Ended {
 }
 
 /// Bytes that do not become fewer when compressed.
-fn noise(length: usize) -> Vec<u8> {
+pub(super) fn noise(length: usize) -> Vec<u8> {
     let mut state: u64 = 88_172_645_463_325_252;
     let next = || {
         state ^= state << 13;

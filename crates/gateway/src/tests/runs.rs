@@ -16,8 +16,30 @@ fn every_line_is_listed_newest_first_and_built_in_words_are_not() {
     assert!(house.say("runs").out().contains("(no runs yet)"));
     house.say("sh -c 'echo first'");
     house.say("cat /etc/shadow");
-    house.say("whoami");
     house.say("sh -c 'exit 3'");
+    // Right or wrong, alone or not: words are recorded, and are no runs.
+    for line in [
+        "whoami",
+        "whoami now",
+        "runs foo",
+        "runs show NONE",
+        "help nothing",
+        "bench x",
+        "submit",
+        "whoami | runs",
+        "explain -- cat /etc/shadow; whoami",
+        "submit -- help; runs foo",
+    ] {
+        house.say(line);
+    }
+    let refused = |word: &str| {
+        let is = |message: &ToBroker| match message {
+            ToBroker::Intent { decision, operation, .. } => !decision.allow && operation["word"] == word,
+            _ => false,
+        };
+        house.broker.heard().iter().filter(|message| is(message)).count()
+    };
+    assert_eq!((refused("whoami"), refused("runs")), (1, 2));
     let listed = house.say("runs").out();
     let lines: Vec<_> = listed.lines().skip(1).collect();
     assert_eq!(lines.len(), 3, "{listed}");
@@ -71,6 +93,11 @@ fn a_worker_sees_its_own_runs_and_the_operator_all() {
     house.open();
     assert!(house.say("runs").out().contains("(no runs yet)"));
     show(&house, &id).assert_refused(126, "object_not_allowed");
+    let nope = house.ask(Operator::Runs { words: vec!["show".into(), "nope".into()] });
+    assert!(
+        nope.err().contains("no run begins with 'nope'") && nope.err().contains("'doorward runs'"),
+        "{nope:?}"
+    );
     let listed = house.ask(Operator::Runs { words: Vec::new() }).out();
     assert!(listed.contains("echo mine") && listed.contains("WORKER"), "{listed}");
     let shown = house.ask(Operator::Runs { words: vec!["show".into(), id] });

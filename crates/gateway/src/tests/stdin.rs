@@ -84,6 +84,7 @@ fn a_slow_reader_holds_the_session_back_and_loses_nothing() {
     let all = 32 * 1024 * 1024 / FRAME;
     let counted = Arc::clone(&count);
     let begun = Instant::now();
+    let (tell, told) = std::sync::mpsc::channel();
     let answered = listen_fed(&mut house.send("cat | sh -c 'sleep 1; wc -c'"), move |mut stream| {
         let count = Arc::clone(&counted);
         std::thread::spawn(move || {
@@ -94,13 +95,14 @@ fn a_slow_reader_holds_the_session_back_and_loses_nothing() {
             }
             stream.write_all(&FromSession::Stdin(Vec::new()).encode()).unwrap();
         });
-        let counted = Arc::clone(&counted);
+        let (counted, tell) = (Arc::clone(&counted), tell.clone());
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(500));
-            let sent = counted.load(Ordering::Relaxed);
-            assert!(begun.elapsed() > Duration::from_millis(900) || sent < 64, "{sent} frames nobody reads");
+            tell.send((counted.load(Ordering::Relaxed), begun.elapsed())).unwrap();
         });
     });
+    let (sent, after) = told.recv().unwrap();
+    assert!(after > Duration::from_millis(900) || sent < 64, "{sent} frames nobody reads");
     assert_eq!(answered.out().trim(), (32 * 1024 * 1024).to_string());
     assert_eq!(count.load(Ordering::Relaxed), u64::try_from(all).unwrap());
     let grown = most_memory() - before;

@@ -1,12 +1,13 @@
 //! Peers that are no workers, or no sessions.
 
 use super::fake_broker::SOON;
-use super::house::{House, POLICY, hello, listen};
+use super::house::{House, POLICY, hello, listen, listen_fed};
 use doorward_wire::broker::ToBroker;
 use doorward_wire::session::{FromSession, Hello, Operator};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::io::Write;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 #[test]
@@ -90,7 +91,10 @@ fn any_bytes_are_answered_as_a_line_and_as_frames() {
         "(help|runs|explain|docker|cat|sudo|whoami)[ -~]{0,60}".prop_map(String::into_bytes),
     ];
     let answered = runner.run(&line, |line| {
-        prop_assert!(house.say(&line).exit.is_some());
+        // A line that reads stdin finds its end.
+        let end =
+            |mut stream: UnixStream| stream.write_all(&FromSession::Stdin(Vec::new()).encode()).unwrap();
+        prop_assert!(listen_fed(&mut house.send(&line), end).exit.is_some());
         Ok(())
     });
     answered.unwrap();
@@ -163,4 +167,25 @@ fn the_operator_sees_the_state_of_the_house_as_text_and_as_data() {
     assert_eq!(data["last_runs"][0]["state"], "ended");
     house.broker.stop();
     assert!(house.ask(Operator::Status { json: false }).out().contains("broker    gone"));
+}
+
+#[test]
+fn a_gateway_that_the_broker_does_not_serve_ends_with_the_brokers_words() {
+    use doorward_wire::broker::{FromBroker, MAX_REQUEST, ToBroker};
+    use doorward_wire::frame::{Receiver, send};
+    let folder = tempfile::tempdir().unwrap();
+    let broker_sock = folder.path().join("broker.sock");
+    let listener = UnixListener::bind(&broker_sock).unwrap();
+    let broker = std::thread::spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        let hello = Receiver::new(socket.try_clone().unwrap(), MAX_REQUEST).receive::<ToBroker>();
+        assert!(matches!(hello, Ok(Some((ToBroker::Hello { .. }, _)))));
+        send(&socket, &FromBroker::Unwelcome { message: "not you".into() }, &[]).unwrap();
+    });
+    let config = crate::serve::Config { broker_sock, state_dir: folder.path().join("state") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let serving = crate::serve::serve_with(config, crate::gateway::Timing::default());
+    let ended = runtime.block_on(async { tokio::time::timeout(SOON, serving).await });
+    assert_eq!(ended.unwrap().unwrap_err().to_string(), "the broker says: not you");
+    broker.join().unwrap();
 }

@@ -110,3 +110,20 @@ fn who_waits_and_hangs_up_leaves_its_place_to_others() {
         assert!(since.elapsed() < SOON, "the operator's places are taken");
     }
 }
+
+#[test]
+fn as_many_waits_as_there_may_be_keep_nobody_from_looking() {
+    let house = House::new();
+    let (_session, id) = begun(&house, "sleep 1000");
+    let mut waits: Vec<_> = (0..5).map(|_| house.send(format!("runs wait {id}"))).collect();
+    for _ in 0..10 {
+        assert_eq!(house.say("runs").exit, Some(0));
+        assert_eq!(house.say(format!("runs show {id}")).exit, Some(0));
+    }
+    house.say(format!("runs cancel {id}"));
+    let answers: Vec<_> = waits.iter_mut().map(listen).collect();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.exit == Some(126)).collect();
+    assert_eq!(refused.len(), 1, "{answers:?}");
+    refused[0].assert_refused(126, "rate_limited");
+    assert!(refused[0].err().contains("end one of your 'runs wait'"), "{refused:?}");
+}

@@ -53,8 +53,7 @@ fn a_list_of_words_is_no_run() {
     assert!(answered.out().contains("worker   w") && answered.out().contains("help [WORDS]"), "{answered:?}");
     assert!(answered.err().contains("object_not_allowed"));
     assert_eq!(runs(&house).len(), 0);
-    let listed = house.say("runs").out();
-    assert!(listed.lines().count() == 2 && listed.contains("refused"), "{listed}");
+    assert!(house.say("runs").out().contains("(no runs yet)"));
 }
 
 #[test]
@@ -69,17 +68,40 @@ fn a_word_that_nobody_reads_ends_as_a_command_would() {
 }
 
 #[test]
+fn a_word_in_a_run_is_cut_at_the_runs_limit_with_the_mark_that_commands_get() {
+    let house = House::new();
+    let id = saved_64_mib(&house);
+    let before = most_memory();
+    for (line, first) in [
+        (format!("sh -c 'echo first' && runs show {id} 2>/dev/null; sh -c 'echo never'"), "first\n"),
+        (format!("runs show {id} 2>&1 | sh -c 'cat; sleep 60'; sh -c 'echo never'"), "doorward: run "),
+    ] {
+        let answered = house.say(&line);
+        assert_eq!((answered.exit, answered.stdout.len()), (Some(143), 1 << 20), "{line}");
+        assert!(answered.out().starts_with(first), "{line}");
+        assert!(answered.err().ends_with("doorward: output cut at 1 MiB\n"), "{line}: {}", answered.err());
+        let shown = house.say(format!("runs show {}", house.newest_run()));
+        assert_eq!(shown.stdout.len(), 1 << 20, "what is saved is cut as well");
+        assert!(shown.err().contains("(output_limit)"), "{}", shown.err());
+    }
+    assert!(stages(&house).iter().any(|(line, exit, _)| line.contains("never") && exit.is_none()));
+    let grown = most_memory() - before;
+    assert!(grown < 16 * 1024, "{grown} KiB more for 1 MiB of 64");
+}
+
+#[test]
+fn a_line_of_only_words_shows_a_saved_output_whole() {
+    let house = House::new();
+    let id = saved_64_mib(&house);
+    let answered = house.say(format!("whoami >/dev/null; runs show {id}"));
+    assert_eq!((answered.exit, answered.stdout.len()), (Some(0), 64 << 20));
+}
+
+#[test]
 fn a_saved_output_of_64_mib_goes_into_a_pipe_in_constant_memory() {
     let house = House::new();
-    house.say("sh -c 'echo x'");
-    // As the store would have written it: pieces of stdout with their lengths.
-    let piece = [&[1_u8][..], &65536_u32.to_be_bytes(), &[b'x'; 65536]].concat();
-    let path = house.state_dir().join("runs").join(format!("{}.zst", house.newest_run()));
-    let mut file = zstd::Encoder::new(std::fs::File::create(path).unwrap(), 1).unwrap();
-    (0..1024).for_each(|_| file.write_all(&piece).unwrap());
-    file.finish().unwrap();
+    let id = saved_64_mib(&house);
     let before = most_memory();
-    let id = house.newest_run();
     let answered = house.say(format!("runs show {id} | wc -c"));
     assert_eq!(answered.out(), "67108864\n");
     let grown = most_memory() - before;
@@ -99,4 +121,17 @@ fn a_session_that_goes_away_ends_a_word_that_feeds_a_command() {
     house.broker.wait_for(|message| matches!(message, ToBroker::Cancel { why, .. } if why == "disconnect"));
     house.broker.wait_until_idle();
     while house.say("runs 1").out().contains("running") {}
+}
+
+/// The id of a run whose saved output has 64 MiB.
+fn saved_64_mib(house: &House) -> String {
+    house.say("sh -c 'echo x'");
+    // As the store would have written it: pieces of stdout with their lengths.
+    let piece = [&[1_u8][..], &65536_u32.to_be_bytes(), &[b'x'; 65536]].concat();
+    let id = house.newest_run();
+    let path = house.state_dir().join("runs").join(format!("{id}.zst"));
+    let mut file = zstd::Encoder::new(std::fs::File::create(path).unwrap(), 1).unwrap();
+    (0..1024).for_each(|_| file.write_all(&piece).unwrap());
+    file.finish().unwrap();
+    id
 }

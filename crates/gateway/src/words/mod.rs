@@ -1,5 +1,4 @@
-//! Built-in words: always allowed, about the worker's own things. One row each; help, the greeting and the
-//! refusals are made from the rows.
+//! The answers to built-in words.
 
 mod explain;
 pub use explain::explain;
@@ -12,115 +11,19 @@ mod whoami;
 pub(crate) use runs::lines as list_runs;
 pub(crate) use voice::Voice;
 
+use crate::answer::Answer;
 use crate::asking::Asking;
 use crate::conversation::Gone;
 use crate::record::Request;
 use crate::refuse;
-use crate::session::Answer;
 use crate::store::Scope;
-use doorward_policy::{Reason, Refusal};
-
-/// A built-in word.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Word {
-    /// The line's first word.
-    pub(crate) name: &'static str,
-    /// Every way to use it.
-    pub(crate) usage: &'static [&'static str],
-    /// For people.
-    pub(crate) about: &'static str,
-    /// Whether it stands alone on its line.
-    pub(crate) alone: bool,
-    does: Does,
-}
-
-/// What answers a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Does {
-    Help,
-    Whoami,
-    Explain,
-    Runs,
-    Submit,
-    /// Comes with a later version.
-    Later,
-}
-
-/// The table.
-pub(crate) const WORDS: &[Word] = &[
-    Word {
-        name: "help",
-        usage: &["help [WORDS]"],
-        about: "What you may do; with words, only what begins with them.",
-        alone: false,
-        does: Does::Help,
-    },
-    Word {
-        name: "whoami",
-        usage: &["whoami"],
-        about: "Which worker you are, with which roles and limits.",
-        alone: false,
-        does: Does::Whoami,
-    },
-    Word {
-        name: "explain",
-        usage: &["explain [--json] -- LINE"],
-        about: "Whether a line would be allowed, and why. Nothing is run.",
-        alone: false,
-        does: Does::Explain,
-    },
-    Word {
-        name: "runs",
-        usage: &[
-            "runs [COUNT]",
-            "runs show ID",
-            "runs wait ID [--timeout 120s]",
-            "runs cancel ID",
-            "runs export [ID…] [--format json|csv|tar]",
-        ],
-        about: "Your lines, newest first; the saved output of one; its end; all of them as data.",
-        alone: false,
-        does: Does::Runs,
-    },
-    submit::WORD,
-    Word {
-        name: "bench",
-        usage: &["bench ollama --model M"],
-        about: "The Ollama benchmark (comes with a later version).",
-        alone: false,
-        does: Does::Later,
-    },
-];
-
-/// Every way to use a word, on one line.
-fn usage_of(name: &str) -> String {
-    named(name).map(|word| word.usage.join("  |  ")).unwrap_or_default()
-}
-
-/// The row of a word.
-pub(crate) fn named(name: &str) -> Option<&'static Word> {
-    WORDS.iter().find(|word| word.name == name)
-}
-
-impl Word {
-    /// Whether this version has it.
-    pub(crate) fn judge(&self) -> Result<(), Refusal> {
-        match self.does {
-            Does::Later => {
-                let message = format!("'{}' comes with a later version", self.name);
-                Err(Refusal::new(Reason::NotYet, message).nearest("help"))
-            }
-            Does::Help | Does::Whoami | Does::Explain | Does::Runs | Does::Submit => Ok(()),
-        }
-    }
-}
+use crate::word::{Does, Word, usage_of};
+use doorward_policy::{BUILT_IN, Reason, Refusal};
 
 /// Answers built-in words: who asks, and where the answer goes.
 pub(crate) struct Speaker<'a> {
     pub(crate) asking: &'a Asking,
     pub(crate) outlet: Voice<'a>,
-    /// Whether there is no run that the answer is part of.
-    pub(crate) is_alone: bool,
 }
 
 impl Speaker<'_> {
@@ -148,9 +51,9 @@ impl Speaker<'_> {
         }
     }
 
-    /// Records a refusal and tells it.
+    /// Records a refusal and tells it. Built-in words are no runs, also when they are refused.
     pub(crate) async fn refuse(&mut self, request: Request, refusal: Refusal) -> Result<Answer, Gone> {
-        let told = self.asking.refused(&request, refusal, self.is_alone).await;
+        let told = self.asking.refused(&request, refusal, false).await;
         self.tell_refusal(&told).await
     }
 
@@ -163,8 +66,21 @@ impl Speaker<'_> {
     /// Shows text about the worker's own things. It is recorded as well; when that is impossible the text is
     /// shown all the same, since it changes nothing and helps to understand why nothing else works.
     pub(crate) async fn show(&mut self, request: Request, text: &str) -> Result<Answer, Gone> {
-        match self.asking.record_allowed(&request, "built-in").await {
-            Ok(()) => self.asking.record_outcome(&request, 0),
+        self.note(&request, 0).await?;
+        self.outlet.stdout(text).await?;
+        Ok(Answer::Exit(0))
+    }
+
+    /// Says on stderr that the words ask for nothing that there is.
+    async fn show_nothing(&mut self, request: Request, text: &str) -> Result<Answer, Gone> {
+        self.note(&request, refuse::USAGE).await?;
+        self.outlet.stderr(&format!("doorward: {text}\n")).await?;
+        Ok(Answer::Exit(refuse::USAGE))
+    }
+
+    async fn note(&mut self, request: &Request, exit: u8) -> Result<(), Gone> {
+        match self.asking.record_allowed(request, BUILT_IN).await {
+            Ok(()) => self.asking.record_outcome(request, exit),
             Err(refusal) => {
                 let text = format!(
                     "doorward: only this is answered now ({}): {}\n",
@@ -173,29 +89,21 @@ impl Speaker<'_> {
                 self.outlet.stderr(&text).await?;
             }
         }
-        self.outlet.stdout(text).await?;
-        Ok(Answer::Exit(0))
+        Ok(())
     }
 
-    /// A built-in word with words that it does not have.
-    async fn refuse_usage(&mut self, request: Request, word: &str) -> Result<Answer, Gone> {
-        let refusal = Refusal::new(Reason::BadRequest, format!("'{word}' is not used like this"))
-            .nearest(usage_of(word));
-        self.refuse(request, refusal).await
+    /// A built-in word with words that it does not have: what is wrong with them, and how `words` are used.
+    async fn refuse_usage(&mut self, request: Request, wrong: String, words: &str) -> Result<Answer, Gone> {
+        self.refuse(request, Refusal::new(Reason::BadRequest, wrong).nearest(usage_of(words))).await
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_word_has_usage_lines_that_begin_with_it() {
-        for word in WORDS {
-            assert!(!word.about.is_empty());
-            assert!(!word.usage.is_empty());
-            assert!(word.usage.iter().all(|usage| usage.split(' ').next() == Some(word.name)));
-            assert_eq!(named(word.name), Some(word));
-        }
+/// A word of the asker's in a message.
+fn shown(word: &str) -> String {
+    const MOST: usize = 60;
+    let text = refuse::one_line(word);
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("'{}…'", text.get(..at).unwrap_or_default()),
+        None => format!("'{text}'"),
     }
 }

@@ -1,6 +1,7 @@
 //! `submit -- LINE`: a job, which is a run that goes on without the connection that asked for it.
 
-use super::{Speaker, Word};
+use super::Speaker;
+use crate::answer::Answer;
 use crate::conversation::Gone;
 use crate::delivery::Delivery;
 use crate::line::read;
@@ -9,8 +10,8 @@ use crate::plan::{Plan, judge_list};
 use crate::record::Request;
 use crate::refuse;
 use crate::run::Run;
-use crate::session::Answer;
-use doorward_policy::{Policy, Reason, Refusal};
+use crate::word::usage_of;
+use doorward_policy::{BUILT_IN, Policy, Reason, Refusal};
 use serde_json::json;
 use std::rc::Rc;
 
@@ -20,17 +21,20 @@ impl Speaker<'_> {
         let line = match words {
             [dashes, line] if dashes == "--" => line.clone(),
             [dashes, line @ ..] if dashes == "--" && !line.is_empty() => doorward_line::quote(line),
-            _ => return self.refuse_usage(request, "submit").await,
+            _ => {
+                let wrong = "'submit' takes a line, after '--'".into();
+                return self.refuse_usage(request, wrong, "submit").await;
+            }
         };
         let plan = match judge(&self.asking.known.policy, &self.asking.asker.worker, &line) {
             Ok(plan) => plan,
-            Err(refusal) => return self.refuse(request, refusal).await,
+            Err(refusal) => return self.refuse_line(&request, refusal).await,
         };
         let job = Request::job(&self.asking.known, &line, &plan);
         if let Some(operation) = request.operation.as_object_mut() {
             operation.insert("run".into(), json!(job.id.0));
         }
-        if let Err(refusal) = self.asking.record_allowed(&request, "built-in").await {
+        if let Err(refusal) = self.asking.record_allowed(&request, BUILT_IN).await {
             return self.tell_refusal(&refusal).await;
         }
         match Run::begin(self.asking, &job, plan, Rc::new(Delivery::new(None))).await {
@@ -41,9 +45,15 @@ impl Speaker<'_> {
             }
             Err(refusal) => {
                 self.asking.record_outcome(&request, refuse::exit_code(refusal.reason));
-                self.refuse(job, refusal).await
+                self.refuse_line(&job, refusal).await
             }
         }
+    }
+
+    /// A line that is refused is a run, also when it was submitted.
+    async fn refuse_line(&mut self, request: &Request, refusal: Refusal) -> Result<Answer, Gone> {
+        let told = self.asking.refused(request, refusal, true).await;
+        self.tell_refusal(&told).await
     }
 
     async fn tell_submitted(&mut self, id: &str) -> Result<Answer, Gone> {
@@ -61,7 +71,11 @@ fn judge(policy: &Policy, worker: &str, line: &str) -> Result<Plan, Refusal> {
     let list = read(line.as_bytes())?;
     let plan = match &list {
         Some(list) => judge_list(policy, worker, list)?,
-        None => return Err(Refusal::new(Reason::BadRequest, "there is no line to submit").nearest(USAGE)),
+        None => {
+            return Err(
+                Refusal::new(Reason::BadRequest, "there is no line to submit").nearest(usage_of("submit"))
+            );
+        }
     };
     match plan.single().map(|command| &command.meaning) {
         Some(Meaning::Dial { .. }) => {
@@ -75,14 +89,3 @@ fn judge(policy: &Policy, worker: &str, line: &str) -> Result<Plan, Refusal> {
         _ => Ok(plan),
     }
 }
-
-const USAGE: &str = "submit -- LINE";
-
-/// Its row.
-pub(super) const WORD: Word = Word {
-    name: "submit",
-    usage: &[USAGE],
-    about: "A run that outlives the connection. Answers with its id; 'runs wait ID' waits for its end.",
-    alone: true,
-    does: super::Does::Submit,
-};

@@ -1,14 +1,15 @@
 //! `whoami`: which worker asks, with which roles and limits.
 
-use super::Speaker;
+use super::{Speaker, shown};
+use crate::answer::Answer;
 use crate::conversation::Gone;
 use crate::record::Request;
-use crate::session::Answer;
 
 impl Speaker<'_> {
     pub(super) async fn whoami(&mut self, request: Request, words: &[String]) -> Result<Answer, Gone> {
-        if !words.is_empty() {
-            return self.refuse_usage(request, "whoami").await;
+        if let Some(word) = words.first() {
+            let wrong = format!("'whoami' takes no words, and {} is one", shown(word));
+            return self.refuse_usage(request, wrong, "whoami").await;
         }
         let limits = self.asking.limits();
         let roles: Vec<_> = self

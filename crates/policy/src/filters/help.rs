@@ -10,6 +10,9 @@ impl Filter {
         if self.operands != Operands::Words {
             text.push_str("    It reads stdin only: no word may name a file.\n");
         }
+        if !self.always.is_empty() {
+            let _ = writeln!(text, "    It is always given {}.", self.always.join(" "));
+        }
         let _ = writeln!(text, "    Example: {}", self.example);
         for option in self.options.iter().filter(|option| option.allowed) {
             let _ = writeln!(text, "  {:<34} {}", option.usage(), option.about);

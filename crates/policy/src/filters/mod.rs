@@ -29,6 +29,8 @@ pub struct Filter {
     pub options: &'static [FilterOption],
     /// What its other words are.
     pub operands: Operands,
+    /// What it is told before the worker's own words.
+    pub always: &'static [&'static str],
     /// How the program tells options from other words.
     pub(crate) reading: Reading,
 }

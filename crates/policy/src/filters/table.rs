@@ -47,6 +47,7 @@ pub const FILTERS: &[Filter] = &[
         options: GREP,
         operands: Operands::Pattern,
         reading: Reading::Gnu,
+        always: &[],
     },
     Filter {
         name: "head",
@@ -56,6 +57,7 @@ pub const FILTERS: &[Filter] = &[
         options: HEAD,
         operands: Operands::Stdin,
         reading: Reading::GnuHead,
+        always: &[],
     },
     Filter {
         name: "tail",
@@ -65,6 +67,7 @@ pub const FILTERS: &[Filter] = &[
         options: TAIL,
         operands: Operands::Stdin,
         reading: Reading::GnuTail,
+        always: &[],
     },
     Filter {
         name: "wc",
@@ -74,15 +77,17 @@ pub const FILTERS: &[Filter] = &[
         options: WC,
         operands: Operands::Stdin,
         reading: Reading::Gnu,
+        always: &[],
     },
     Filter {
         name: "sort",
-        about: "Sorts lines.",
+        about: "Sorts lines, all of them in memory, in 512 MiB unless -S says more.",
         usage: "sort [OPTION…] [-k KEY] [-t SEPARATOR]",
         example: "sort -rn -k 2,2",
         options: SORT,
         operands: Operands::Stdin,
         reading: Reading::Gnu,
+        always: SORT_ALWAYS,
     },
     Filter {
         name: "uniq",
@@ -92,6 +97,7 @@ pub const FILTERS: &[Filter] = &[
         options: UNIQ,
         operands: Operands::Stdin,
         reading: Reading::Gnu,
+        always: &[],
     },
     Filter {
         name: "cut",
@@ -101,6 +107,7 @@ pub const FILTERS: &[Filter] = &[
         options: CUT,
         operands: Operands::Stdin,
         reading: Reading::Gnu,
+        always: &[],
     },
     Filter {
         name: "tr",
@@ -110,6 +117,7 @@ pub const FILTERS: &[Filter] = &[
         options: TR,
         operands: Operands::Sets,
         reading: Reading::GnuInOrder,
+        always: &[],
     },
     Filter {
         name: "jq",
@@ -119,6 +127,7 @@ pub const FILTERS: &[Filter] = &[
         options: JQ,
         operands: Operands::Program,
         reading: Reading::Jq,
+        always: &[],
     },
     Filter {
         name: "cat",
@@ -128,6 +137,7 @@ pub const FILTERS: &[Filter] = &[
         options: CAT,
         operands: Operands::Stdin,
         reading: Reading::Gnu,
+        always: &[],
     },
     Filter {
         name: "echo",
@@ -137,6 +147,7 @@ pub const FILTERS: &[Filter] = &[
         options: ECHO,
         operands: Operands::Words,
         reading: Reading::Nothing,
+        always: &[],
     },
     Filter {
         name: "true",
@@ -146,6 +157,7 @@ pub const FILTERS: &[Filter] = &[
         options: &[],
         operands: Operands::Words,
         reading: Reading::Nothing,
+        always: &[],
     },
     Filter {
         name: "false",
@@ -155,6 +167,7 @@ pub const FILTERS: &[Filter] = &[
         options: &[],
         operands: Operands::Words,
         reading: Reading::Nothing,
+        always: &[],
     },
 ];
 
@@ -248,6 +261,10 @@ const WC: &[FilterOption] = &[
 
 const ORDERS: Value = OneOf(&["general-numeric", "human-numeric", "month", "numeric", "random", "version"]);
 
+/// By itself it takes some 50 MiB for what comes through a pipe and then wants a folder for temporary files,
+/// which it does not have: so it is given half of what a process may hold.
+const SORT_ALWAYS: &[&str] = &["--buffer-size=512M"];
+
 const SORT: &[FilterOption] = &[
     flag("-n --numeric-sort", "By number."),
     flag("-g --general-numeric-sort", "By number, also like 1e3."),
@@ -269,7 +286,7 @@ const SORT: &[FilterOption] = &[
     flag("-C", "Only checks the order, without a word."),
     maybe("--check", "HOW", OneOf(&["diagnose-first", "quiet", "silent"]), "Only checks the order."),
     flag("-m --merge", "Takes what it reads as sorted."),
-    valued("-S --buffer-size", "SIZE", Size, "Memory to sort in."),
+    valued("-S --buffer-size", "SIZE", Size, "Memory to sort in, when that is more."),
     valued("--parallel", "NUM", Number, "So many sorts at a time."),
     valued("--batch-size", "NUM", Number, "So many inputs merged at a time."),
     flag("--debug", "Shows what is sorted by."),

@@ -3,6 +3,7 @@
 
 use super::DockerWords;
 use super::command::shown;
+use super::local_files::refuse_local_files;
 use super::words::{GLOBAL_OPTIONS, GROUPS, Meaning, WORDS};
 use crate::nearest::nearest;
 use crate::{Policy, Reason, Refusal, Verb};
@@ -18,7 +19,7 @@ impl Policy {
         let Some(first) = words.first() else { return Ok(DockerWords::Help) };
         let (meaning, length) = match meaning(words) {
             Some(found) => found,
-            None if GROUPS.contains(first) && words.get(1).is_none_or(|word| is_help(word)) => {
+            None if GROUPS.contains(first) && asks_for_help(words.get(1..).unwrap_or_default()) => {
                 return Ok(DockerWords::Help);
             }
             None => return Err(self.unknown_words(worker, words)),
@@ -26,52 +27,70 @@ impl Policy {
         let rest = words.get(length..).unwrap_or_default();
         let words_shown = words.get(..length).unwrap_or_default().join(" ");
         match meaning {
-            Meaning::Help => Ok(DockerWords::Help),
+            Meaning::Help if is_topic(first, rest) => Ok(DockerWords::Help),
+            Meaning::Help => {
+                let message = format!("`docker {}` stands alone", shown(first));
+                Err(Refusal::new(Reason::VerbNotAllowed, message)
+                    .path("word 3")
+                    .nearest("docker COMMAND --help"))
+            }
             Meaning::Dial => Ok(DockerWords::Dial),
             Meaning::Refused(reason, why, instead) => {
                 let refusal = Refusal::new(reason, format!("`docker {words_shown}` is not allowed: {why}"))
                     .path("word 2");
                 Err(match instead {
-                    Some(instead) => refusal.nearest(instead),
-                    None => refusal.nearest(self.verbs_shown(worker)),
+                    // What a refusal calls allowed must be.
+                    Some((verb, instead)) if self.grants(worker, verb) => refusal.nearest(instead),
+                    _ => refusal.nearest(self.verbs_shown(worker)),
                 })
             }
-            Meaning::Verb(_) if rest.first().is_some_and(|word| is_help(word)) => Ok(DockerWords::Help),
-            Meaning::Verb(verb) => self.judge_verb(worker, verb, &words_shown, rest),
+            Meaning::Verb(_) if rest == ["--help"] => Ok(DockerWords::Help),
+            Meaning::Verb(verbs) => {
+                let verb = verbs.first().copied().unwrap_or(Verb::Version);
+                let rule = self.judge_verb(worker, verbs, &words_shown, rest)?;
+                // `docker` itself is the first word.
+                refuse_local_files(verb, &words_shown, rest, length.saturating_add(2))?;
+                Ok(DockerWords::Verb { verb, rule })
+            }
         }
     }
 
+    /// The rule that allows words which need any of these verbs.
     fn judge_verb(
         &self,
         worker: &str,
-        verb: Verb,
+        verbs: &[Verb],
         shown: &str,
         rest: &[&str],
-    ) -> Result<DockerWords, Refusal> {
-        let role = self.docker_roles(worker).find(|role| role.verbs.contains(&verb));
-        // A client's own version is asked for by every client; the socket always answers it.
-        let always = verb == Verb::Version;
-        let Some(role) = role else {
-            if always {
-                return Ok(DockerWords::Verb { verb, rule: "always".into() });
-            }
-            let message = format!("`docker {shown}` is in none of your roles");
-            return Err(Refusal::new(Reason::VerbNotAllowed, message)
-                .path("word 2")
-                .nearest(self.verbs_shown(worker)));
+    ) -> Result<String, Refusal> {
+        let has = |wanted: fn(Verb) -> bool| {
+            self.docker_roles(worker)
+                .find(|role| verbs.iter().any(|verb| wanted(*verb) && role.verbs.contains(verb)))
         };
-        if !verb.in_force() {
-            return Err(Refusal::new(
+        if let Some(role) = has(Verb::in_force) {
+            let exec = if verbs == [Verb::Exec] { self.exec_rule(worker, rest)? } else { None };
+            return Ok(exec.unwrap_or_else(|| role.rule()));
+        }
+        if verbs == [Verb::Version] {
+            // A client's own version is asked for by every client; the socket always answers it.
+            return Ok("always".into());
+        }
+        Err(match has(|_| true) {
+            Some(_) => Refusal::new(
                 Reason::NotYet,
                 format!("`docker {shown}` is in your roles, but this version of doorward cannot do it yet"),
-            )
-            .path("word 2"));
+            ),
+            None => {
+                let message = format!("`docker {shown}` is in none of your roles");
+                Refusal::new(Reason::VerbNotAllowed, message).nearest(self.verbs_shown(worker))
+            }
         }
-        let rule = match verb {
-            Verb::Exec => self.exec_rule(worker, rest)?.unwrap_or_else(|| format!("{}.docker", role.role)),
-            _ => format!("{}.docker", role.role),
-        };
-        Ok(DockerWords::Verb { verb, rule })
+        .path("word 2"))
+    }
+
+    /// The rule of the worker's first role with docker: what allows its words that ask for no verb.
+    pub fn docker_rule(&self, worker: &str) -> String {
+        self.docker_roles(worker).next().map_or_else(|| "docker".into(), crate::DockerRole::rule)
     }
 
     /// The exec rule for the words after `docker exec`; `None` when they cannot be told apart early.
@@ -125,7 +144,7 @@ impl Policy {
         let meant = nearest(&given, known).and_then(|meant| WORDS.iter().find(|(words, _)| *words == meant));
         match meant {
             // What a refusal calls allowed must be.
-            Some((meant, Meaning::Verb(verb))) if self.grants(worker, *verb) => {
+            Some((meant, Meaning::Verb(verbs))) if verbs.iter().any(|verb| self.grants(worker, *verb)) => {
                 refusal.nearest(format!("docker {meant}"))
             }
             _ => refusal.nearest(self.verbs_shown(worker)),
@@ -147,21 +166,30 @@ impl Policy {
         if verbs.is_empty() {
             return "no docker command; see `help`".into();
         }
-        let words: Vec<&str> = verbs.into_iter().map(Verb::words).collect();
+        let words: Vec<&str> = verbs.into_iter().map(Verb::command).collect();
         format!("docker {}", words.join("|"))
     }
 }
 
 /// The row of the longest words that `words` begin with, and how many those are.
 fn meaning(words: &[&str]) -> Option<(Meaning, usize)> {
+    // A word with a blank in it is one word to docker, and not a row's two.
+    let words: Vec<&str> = words.iter().copied().take_while(|word| !word.contains(' ')).take(2).collect();
     let two = words.get(..2).map(|two| two.join(" "));
     let row = |wanted: &str| WORDS.iter().find(|(known, _)| *known == wanted).map(|(_, meaning)| *meaning);
     let pair = two.and_then(|two| row(&two)).map(|meaning| (meaning, 2));
     pair.or_else(|| words.first().and_then(|one| row(one)).map(|meaning| (meaning, 1)))
 }
 
-fn is_help(word: &str) -> bool {
-    word == "--help"
+/// Nothing more, or `--help` and nothing more: what follows could take it back (`--help=false`).
+fn asks_for_help(rest: &[&str]) -> bool {
+    matches!(rest, [] | ["--help"])
+}
+
+/// `docker help COMMAND …` names commands; the options that print help or a version stand alone.
+fn is_topic(first: &str, rest: &[&str]) -> bool {
+    let is_command = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    rest.is_empty() || (first == "help" && rest.iter().all(|word| is_command(word) && !word.starts_with('-')))
 }
 
 /// An id or the usual short form of one.

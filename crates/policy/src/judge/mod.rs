@@ -4,6 +4,7 @@ mod command;
 mod docker;
 mod exec;
 mod index;
+mod local_files;
 mod stage;
 mod words;
 
@@ -11,7 +12,7 @@ use crate::{DockerRole, Policy, Role, Verb};
 
 pub(crate) use command::shown;
 pub(crate) use index::CommandIndex;
-pub use stage::StageGrant;
+pub use stage::{BUILT_IN, StageGrant};
 
 /// The folders that a bare program name is looked for in, first match wins.
 pub const SEARCH_PATH: [&str; 5] = ["/run/current-system/sw/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];

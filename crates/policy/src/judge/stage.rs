@@ -1,8 +1,11 @@
 //! One command of a line on the host: a rule's, or else a filter.
 
 use super::command::bare_program;
-use crate::filters::Filter;
+use crate::filters::{FILTERS, Filter};
 use crate::{CommandRule, Policy, Refusal};
+
+/// The rule, in records and rows, of what every worker may do: no rule of the policy's was needed for it.
+pub const BUILT_IN: &str = "built-in";
 
 /// What allows a command.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +30,29 @@ impl Policy {
             Err(refusal) => refusal,
         };
         let bare = bare_program(&words).unwrap_or(words);
-        let Some(filter) = bare.first().and_then(|name| Filter::named(name)) else { return Err(by_rule) };
+        let Some(name) = bare.first() else { return Err(by_rule) };
+        let Some(filter) = Filter::named(name) else { return Err(instead_of_tool(name, by_rule)) };
         match filter.judge(argv.get(1..).unwrap_or_default()) {
             Ok(()) => Ok(StageGrant::Filter(filter)),
             Err(as_filter) => Err(better(filter, as_filter, by_rule)),
         }
     }
+}
+
+/// Programs for text that agents reach for and that are no filters: each can write files or start programs.
+const TEXT_TOOLS: &[&str] = &[
+    "awk", "gawk", "mawk", "sed", "xargs", "perl", "python", "python3", "tee", "less", "more", "egrep",
+    "fgrep", "rg", "tac", "nl", "rev", "paste", "column", "join", "comm", "fold", "fmt", "expand", "printf",
+    "yq",
+];
+
+/// Where no rule is near, the filters are.
+fn instead_of_tool(name: &str, by_rule: Refusal) -> Refusal {
+    if by_rule.nearest.is_some() || !TEXT_TOOLS.contains(&name) {
+        return by_rule;
+    }
+    let names: Vec<&str> = FILTERS.iter().map(|filter| filter.name).collect();
+    by_rule.nearest(format!("the filters {}", names.join(", ")))
 }
 
 /// What teaches more: a filter's refusal says why; a rule for the same program, when there is one, is what

@@ -71,6 +71,11 @@ fn verbs(entry: Entry<'_>, findings: &mut Findings) -> BTreeSet<Verb> {
                     findings.notice(entry.file, at, format!("the verb `{verb}` is listed twice"));
                 }
             }
+            None if let Some((_, why)) = Verb::NEVER.iter().find(|(never, _)| *never == words) => {
+                findings
+                    .error(entry.file, at, format!("the verb `{words}` cannot be granted: {why}"))
+                    .help("leave it out");
+            }
             None => {
                 let help = did_you_mean(words, Verb::ALL.iter().map(|(_, known)| *known), || {
                     "verbs are the docker command's words, like `ps` or `network ls`".into()

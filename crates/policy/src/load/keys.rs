@@ -149,7 +149,7 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.command.network", Text, "\"audit\"", "`audit`: the host's namespace without inet and packet sockets; `none`: an empty one; `host`."),
     may("role.*.command.seconds", Seconds, "the worker's limit", "Its deadline."),
     may("role.*.command.output", Size, "the worker's limit", "Most output."),
-    later("role.*.command.raw", Bool, "false", "Leave control sequences in the output."),
+    may("role.*.command.raw", Bool, "false", "Leave control sequences in the output."),
     may("role.*.command.allow", Texts, "none", "Examples that this rule must allow; run at every load."),
     may("role.*.command.deny", Texts, "none", "Examples that this rule must not allow; run at every load."),
 
@@ -157,7 +157,7 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.docker.verbs", Texts, "none", "The docker command's words: `ps`, `logs`, `network ls` …"),
     may("role.*.docker.containers", Texts, "[\"own\"]", "Whom the verbs may touch: `own`, names, names with `*`."),
     may("role.*.docker.images", Texts, "none", "Images that may be pulled and run: `busybox:*`."),
-    later("role.*.docker.tags", Texts, "none", "Image names that may be built, and then run."),
+    may("role.*.docker.tags", Texts, "none", "Image names that may be run, and removed when own; building them comes with a later version."),
     may("role.*.docker.volumes", Texts, "[\"own\"]", "`own`, names, names with `*`."),
     may("role.*.docker.networks", Texts, "[\"own\"]", "`own`: internal networks of its own; `egress`: the default bridge, and own networks that reach out; names."),
     later("role.*.docker.projects", Texts, "none", "Compose project names."),
@@ -178,7 +178,7 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.docker.run.ulimits.*", Whole(-1, i64::MAX), "", ""),
     may("role.*.docker.run.users", Users, "\"any\"", "What `--user` may be: uids, `uid:gid` or names."),
     may("role.*.docker.run.count", Whole(1, MANY), "no cap", "Own containers at one time."),
-    later("role.*.docker.run.lifetime", Duration, "no end", "Own containers are stopped after this."),
+    may("role.*.docker.run.lifetime", Duration, "no end", "Own containers are stopped when they were made so long ago, and do not start again."),
     may("role.*.docker.run.restart", Texts, "[\"no\"]", "Restart policies: `no`, `on-failure`, `unless-stopped`, `always`."),
     may("role.*.docker.run.stdin", Bool, "false", "Whether stdin may be attached."),
     may("role.*.docker.run.always", Table, "nothing", "Put on every container, asked or not."),
@@ -189,9 +189,9 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.docker.exec.*", Texts, "", ""),
 
     may("runs", Table, "", "What is kept of every run."),
-    may("runs.keep", Table, "", "How much, of runs that are over. What is more goes, the oldest first."),
+    may("runs.keep", Table, "", "How much, of runs that are over. What is too old goes; of what is too much, the oldest of the worker who holds most. See [runs](runs.md#for-how-long)."),
     may("runs.keep.days", Whole(1, 36_500), "30", "Since their start."),
-    may("runs.keep.size", Size, "10GiB", "Bytes of all saved outputs and of their database."),
+    may("runs.keep.size", Size, "10GiB", "Bytes of all saved outputs and of their database. Less where their file system has not so much: a part of it is left free."),
     may("runs.redact", Texts, "built-in patterns alone", "Regular expressions; what they match is replaced by `[redacted]` before anything is kept."),
 ];
 

@@ -70,6 +70,7 @@ fn read(
     }
     Worker {
         name: name.to_owned(),
+        at: entry.file.location(entry.at),
         user: user.map(|(user, _)| user.to_owned()).unwrap_or_default(),
         keys: keys(entry, findings),
         from: from(entry, findings),

@@ -32,6 +32,13 @@ pub struct DockerRole {
     pub exec: BTreeMap<String, Vec<ExecRule>>,
 }
 
+impl DockerRole {
+    /// The name of what it allows, for records: `ROLE.docker`.
+    pub fn rule(&self) -> String {
+        format!("{}.docker", self.role)
+    }
+}
+
 /// One usage line of `[role.NAME.docker.exec]`.
 #[derive(Debug, Clone)]
 pub struct ExecRule {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where in the policy's texts something stands; `line` and `column` count from 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Default, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
     /// Path of the file.
     pub file: String,
@@ -58,6 +58,8 @@ pub struct Notice {
 pub struct Worker {
     /// The table's name: `[a-z][a-z0-9-]{0,31}`.
     pub name: String,
+    /// Where its table stands.
+    pub at: Location,
     /// The Unix account it logs in with.
     pub user: String,
     /// Public keys, as in `authorized_keys`.

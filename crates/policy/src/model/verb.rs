@@ -37,10 +37,6 @@ pub enum Verb {
     Events,
     NetworkLs,
     VolumeLs,
-    Tag,
-    Push,
-    Load,
-    Save,
 }
 
 impl Verb {
@@ -54,13 +50,36 @@ impl Verb {
         (Verb::Rename, "rename"), (Verb::Update, "update"), (Verb::Rm, "rm"), (Verb::Rmi, "rmi"),
         (Verb::Pull, "pull"), (Verb::Run, "run"), (Verb::Exec, "exec"), (Verb::Build, "build"),
         (Verb::Compose, "compose"), (Verb::Df, "df"), (Verb::Prune, "prune"), (Verb::Events, "events"),
-        (Verb::NetworkLs, "network ls"), (Verb::VolumeLs, "volume ls"), (Verb::Tag, "tag"),
-        (Verb::Push, "push"), (Verb::Load, "load"), (Verb::Save, "save"),
+        (Verb::NetworkLs, "network ls"), (Verb::VolumeLs, "volume ls"),
+    ];
+
+    /// Words of the docker command that no policy can grant, with why.
+    pub const NEVER: &[(&str, &str)] = &[
+        ("tag", "a tag could stand in for another image"),
+        ("push", "it takes images off the host"),
+        ("save", "it takes images off the host"),
+        ("load", "images come from a registry, or are built"),
+        ("import", "images come from a registry, or are built"),
+        ("commit", "images come from a registry, or are built"),
+        ("cp", "it takes files out of containers or puts them in"),
+        ("export", "it takes files out of containers"),
+        ("diff", "it lists a container's files"),
+        ("plugin", "plugins run on the host with the engine's privilege"),
+        ("swarm", "it would hand the host to its managers"),
     ];
 
     /// As the policy writes it, like `network ls`.
     pub fn words(self) -> &'static str {
         Verb::ALL.iter().find(|(verb, _)| *verb == self).map_or("", |(_, words)| words)
+    }
+
+    /// As the docker command writes it, which has two words for some.
+    pub fn command(self) -> &'static str {
+        match self {
+            Verb::Df => "system df",
+            Verb::Prune => "container prune",
+            other => other.words(),
+        }
     }
 
     /// The verb of that name.
@@ -72,27 +91,7 @@ impl Verb {
     /// `not_yet`.
     pub fn in_force(self) -> bool {
         use Verb::*;
-        matches!(
-            self,
-            Ps | Images
-                | Info
-                | Version
-                | Logs
-                | Inspect
-                | Wait
-                | Start
-                | Stop
-                | Restart
-                | Rm
-                | Pull
-                | Run
-                | Exec
-                | Df
-                | Prune
-                | Events
-                | NetworkLs
-                | VolumeLs
-        )
+        !matches!(self, Build | Compose)
     }
 }
 

@@ -11,7 +11,8 @@ processes. What a worker's rules allow is looked at first, so a rule may allow `
 - They read stdin only. No word may name a file; `-` is stdin.
 - Options are written in full: what GNU programs take for a longer name when it is cut short is refused.
 - An option that is not on this page is refused.
-- `sort` keeps what it sorts in memory: there is no folder for its temporary files.
+- `sort` holds what it sorts in memory, since there is no folder for its temporary files: it gets a buffer of \
+512 MiB, and ends with an error when more comes. `-S` can only give it more, up to what a process may hold.
 
 The options are those of GNU grep 3.8, GNU coreutils 9.1 and jq 1.6. This page is made from the table that \
 judges.
@@ -27,8 +28,11 @@ fn section(filter: &Filter) -> String {
         filter.name, filter.about, filter.example, filter.usage
     );
     if filter.operands == Operands::Program {
-        text += "\nA program that begins with `module`, `import` or `include` is refused: it reads files. \
-                 `input_filename` is null and `env` is what doorward sets.\n";
+        text += "\nA program that begins with `module`, `import` or `include`, or holds \
+                 `modulemeta`, is refused: it reads files. `input_filename` is null and `env` is what doorward sets.\n";
+    }
+    if !filter.always.is_empty() {
+        text += &format!("\nIt is always given `{}`, before the worker's words.\n", filter.always.join(" "));
     }
     if filter.options.is_empty() {
         return text;
@@ -58,6 +62,7 @@ fn each_filter_helps_with_every_option() {
         let help = filter.help();
         assert!(help.starts_with(filter.usage), "{help}");
         assert!(filter.usage.split(' ').next() == Some(filter.name) && filter.about.ends_with('.'), "{help}");
+        assert!(filter.always.iter().all(|word| help.contains(word)), "{help}");
         for option in filter.options {
             assert!(help.contains(&option.usage()) && help.contains(option.about), "{help}");
         }

@@ -237,6 +237,7 @@ fn a_jq_program_reads_no_module() {
         "# a comment\nimport \"x\" as x; .",
         "#\r import \"x\" as x; .",
         "\t\n import \"x\" as x; .",
+        "\"/etc/passwd\" | modulemeta",
     ] {
         assert!(refuse(program).message.contains("reads a file"), "{program}");
     }

@@ -181,11 +181,12 @@ roles = ["bench"]
 about = "What the proxy's tests may do."
 [role.bench.docker]
 verbs = ["ps", "inspect", "logs", "images", "info", "version", "start", "stop", "restart", "rm", "wait",
-         "pull", "run", "df", "prune", "events", "network ls", "volume ls"]
-containers = ["own"]
-images = ["{image}", "library-of-nobody/*"]
-networks = ["own"]
-volumes = ["own"]
+         "pull", "run", "stats", "top", "kill", "pause", "unpause", "rename", "update", "history", "rmi", "df", "prune", "events", "network ls", "volume ls"]
+containers = ["own", "{worker}-shared*"]
+images = ["{image}", "library-of-nobody/*", "{worker}/pulled:*"]
+tags = ["{worker}/own:*"]
+networks = ["own", "{worker}-shared*"]
+volumes = ["own", "{worker}-shared*"]
 [role.bench.docker.run]
 memory = "256MiB"
 pids = 256

@@ -143,6 +143,20 @@ impl FakeBroker {
         self.shared.state.lock().unwrap().records.iter().filter_map(intent).collect()
     }
 
+    /// All intents, once there are at least so many of them, or none has come for a while.
+    pub fn intents_within(&self, number: usize) -> Vec<Intent> {
+        let end = Instant::now() + Duration::from_secs(2);
+        let mut state = self.shared.state.lock().unwrap();
+        loop {
+            let intents: Vec<_> = state.records.iter().filter_map(intent).collect();
+            let left = end.saturating_duration_since(Instant::now());
+            if intents.len() >= number || left.is_zero() {
+                return intents;
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
     /// Waits for an intent that the test means.
     pub fn intent(&self, meant: impl Fn(&Intent) -> bool) -> Intent {
         self.wait(|records| records.iter().filter_map(intent).find(|intent| meant(intent)))

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "test files share it, and none uses all of it")]
 
 pub mod bench;
+pub mod explained;
 pub mod fake_broker;
 pub mod fake_engine;
 pub mod http;

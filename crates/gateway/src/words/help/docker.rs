@@ -1,24 +1,59 @@
 //! What is said of docker.
 
+use super::objects::{concrete, images, networks, selectors};
 use super::run;
-use super::verbs::{Touches, VERBS, VerbHelp};
-use doorward_policy::{DockerRole, DockerWords, Glob, Policy, Role, Selector, Verb};
+use super::verbs::{OWN_OBJECTS, Touches, VERBS, VerbHelp};
+use doorward_policy::{DockerRole, DockerWords, Policy, Role, Verb};
 use std::fmt::Write;
 
 /// The docker lines of a role in the overview.
 pub(super) fn usages(role: &Role, text: &mut String) {
     if let Some(docker) = &role.docker {
-        let verbs: Vec<_> = in_force(docker).map(Verb::words).collect();
+        let verbs: Vec<_> = in_force(docker).map(Verb::command).collect();
         let _ = writeln!(text, "  docker {}", verbs.join("|"));
         exec_lines(docker, text);
     }
 }
 
 /// `help docker` and `help docker WORDS`.
-pub(super) fn help(policy: &Policy, worker: &str, words: &[String]) -> String {
-    match words.first() {
-        None => overview(policy, worker),
-        Some(_) => words_help(policy, worker, words),
+pub(super) fn help(policy: &Policy, worker: &str, words: &[String]) -> Result<String, String> {
+    match words {
+        [] => Ok(overview(policy, worker)),
+        [group] if Verb::is_group(group) => group_help(policy, worker, group),
+        _ => Ok(words_help(policy, worker, words)),
+    }
+}
+
+/// What is said of docker's commands that begin with a word like `network`.
+fn group_help(policy: &Policy, worker: &str, group: &str) -> Result<String, String> {
+    let verbs = Verb::of_group(group);
+    let touched = match group {
+        "container" => Touches::Containers,
+        "image" => Touches::Images,
+        "network" => Touches::Networks,
+        "volume" => Touches::Volumes,
+        _ => Touches::Nothing,
+    };
+    let mut text = String::new();
+    for docker in policy.docker_roles(worker) {
+        // Networks and volumes have rows of their own for what `run` and `prune` grant of them.
+        let own = |row: &VerbHelp| row.usage.split(' ').next() == Some(group);
+        let elsewhere = |verb| OWN_OBJECTS.iter().any(|row| own(row) && row.verb == verb);
+        let rows = VERBS.iter().filter(|row| verbs.contains(&row.verb) && !elsewhere(row.verb));
+        let rows = rows.chain(OWN_OBJECTS.iter().filter(|row| own(row)));
+        let mut rows = rows.filter(|row| in_force(docker).any(|verb| verb == row.verb)).peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        let _ = writeln!(text, "{}: docker {group}", docker.role);
+        for row in rows {
+            let _ = writeln!(text, "  {:<42} {}", format!("docker {}", row.usage), row.about);
+        }
+        objects(docker, touched, &mut text);
+    }
+    match text.is_empty() {
+        true => Err(format!("none of your roles has a command of 'docker {group}'; 'help docker' shows all")),
+        false => Ok(text),
     }
 }
 
@@ -26,7 +61,8 @@ fn overview(policy: &Policy, worker: &str) -> String {
     let mut text = String::new();
     for docker in policy.docker_roles(worker) {
         let _ = writeln!(text, "{}: docker, with the engine's socket judging each call", docker.role);
-        for row in VERBS.iter().filter(|row| in_force(docker).any(|verb| verb == row.verb)) {
+        let rows = VERBS.iter().chain(OWN_OBJECTS);
+        for row in rows.filter(|row| in_force(docker).any(|verb| verb == row.verb)) {
             let _ = writeln!(text, "  {:<42} {}", format!("docker {}", row.usage), row.about);
         }
         exec_lines(docker, &mut text);
@@ -47,24 +83,31 @@ fn overview(policy: &Policy, worker: &str) -> String {
 /// What is said of the words after `docker`: of their verb, or why they are refused.
 fn words_help(policy: &Policy, worker: &str, words: &[String]) -> String {
     let argv: Vec<String> = std::iter::once("docker".to_owned()).chain(words.iter().cloned()).collect();
-    let verb = match policy.judge_docker_words(worker, &argv) {
-        Ok(DockerWords::Verb { verb, .. }) => Some(verb),
+    let (verb, by) = match policy.judge_docker_words(worker, &argv) {
+        Ok(DockerWords::Verb { verb, rule }) => (verb, rule),
         Ok(DockerWords::Help | DockerWords::Dial) => return overview(policy, worker),
         // Words after the verb may be wrong; what is asked for is the verb's help.
         Err(refusal) => match named(words) {
-            Some(verb) if granted(policy, worker, verb) => Some(verb),
+            Some(verb) if granted(policy, worker, verb) => (verb, String::new()),
             _ => return crate::refuse::worded(&refusal, "Refused", "Allowed"),
         },
     };
     let mut text = String::new();
-    let rows = VERBS.iter().filter(|row| Some(row.verb) == verb);
+    let own: Vec<_> = OWN_OBJECTS.iter().filter(|row| names(row, words)).collect();
+    let rows = VERBS.iter().filter(|row| own.is_empty() && row.verb == verb).chain(own.iter().copied());
     for (row, docker) in rows.flat_map(|row| policy.docker_roles(worker).map(move |docker| (row, docker))) {
-        // The engine's version is told to everybody.
-        if in_force(docker).any(|verb| verb == row.verb) || row.verb == Verb::Version {
+        // The engine's version is told to everybody, and some words are granted by another verb.
+        let has = in_force(docker).any(|verb| verb == row.verb);
+        if has || row.verb == Verb::Version || by == docker.rule() {
             verb_help(row, docker, &mut text);
         }
     }
     text
+}
+
+/// Whether these are the words of a row whose usage begins with two.
+fn names(row: &VerbHelp, words: &[String]) -> bool {
+    row.usage.split(' ').take(2).eq(words.iter().take(2).map(String::as_str))
 }
 
 fn verb_help(row: &VerbHelp, docker: &DockerRole, text: &mut String) {
@@ -123,32 +166,4 @@ fn objects(docker: &DockerRole, touches: Touches, text: &mut String) {
     for (_, name, list) in rows.into_iter().filter(|(kind, ..)| all || *kind == touches) {
         let _ = writeln!(text, "  {name:<11} {list}");
     }
-}
-
-pub(super) fn images(docker: &DockerRole) -> String {
-    let images: Vec<_> = docker.images.iter().map(|glob| glob.0.as_str()).collect();
-    if images.is_empty() { "none".into() } else { images.join(", ") }
-}
-
-pub(super) fn networks(docker: &DockerRole) -> String {
-    let egress = if docker.egress { ", and the engine's bridge, which leads out" } else { "" };
-    format!("{}{egress}", selectors(&docker.networks))
-}
-
-pub(super) fn selectors(list: &[Selector]) -> String {
-    let names = list.iter().map(|selector| match selector {
-        Selector::Own => "your own",
-        Selector::Named(glob) => &glob.0,
-    });
-    let names: Vec<_> = names.collect();
-    if names.is_empty() { "none".into() } else { names.join(", ") }
-}
-
-/// A name that a pattern for images matches, when it leaves no more open than the tag.
-pub(super) fn concrete(glob: &Glob) -> Option<String> {
-    let name = match glob.0.strip_suffix(":*") {
-        Some(name) => format!("{name}:latest"),
-        None => glob.0.clone(),
-    };
-    (!name.contains('*')).then_some(name)
 }

@@ -2,6 +2,7 @@
 //! filters. What would be refused is not shown as allowed.
 
 mod docker;
+mod objects;
 mod rules;
 mod run;
 #[cfg(test)]
@@ -10,10 +11,10 @@ mod topics;
 mod verbs;
 
 use super::Speaker;
-use super::{Does, WORDS, Word, named};
+use crate::answer::Answer;
 use crate::conversation::Gone;
 use crate::record::Request;
-use crate::session::Answer;
+use crate::word::{Does, WORDS, Word, named};
 use doorward_policy::{FILTERS, Filter, Policy};
 use std::fmt::Write;
 use topics::TOPICS;
@@ -27,8 +28,10 @@ impl Speaker<'_> {
     }
 
     pub(super) async fn help(&mut self, request: Request, words: &[String]) -> Result<Answer, Gone> {
-        let text = help(&self.asking.known.policy, &self.asking.asker.worker, words);
-        self.show(request, &text).await
+        match help(&self.asking.known.policy, &self.asking.asker.worker, words) {
+            Ok(text) => self.show(request, &text).await,
+            Err(nothing) => self.show_nothing(request, &nothing).await,
+        }
     }
 }
 
@@ -40,15 +43,15 @@ fn greeting(policy: &Policy, worker: &str) -> String {
     )
 }
 
-/// What `help` answers to these words.
-fn help(policy: &Policy, worker: &str, words: &[String]) -> String {
-    let Some((first, rest)) = words.split_first() else { return overview(policy, worker) };
+/// What `help` answers to these words; `Err` when it has nothing about them.
+fn help(policy: &Policy, worker: &str, words: &[String]) -> Result<String, String> {
+    let Some((first, rest)) = words.split_first() else { return Ok(overview(policy, worker)) };
     if first == "docker" {
         return docker::help(policy, worker, rest);
     }
     let mut text = String::new();
-    if let (Some(word), []) = (named(first), rest) {
-        text.push_str(&word_help(word));
+    if let Some(word) = named(first) {
+        text.push_str(&word_help(word, words));
     }
     text.push_str(&rules::help(policy, worker, words));
     if let Some(filter) = Filter::named(first) {
@@ -57,11 +60,13 @@ fn help(policy: &Policy, worker: &str, words: &[String]) -> String {
     if let Some((_, about)) = TOPICS.iter().find(|(name, _)| *name == first && rest.is_empty()) {
         text.push_str(about);
     }
-    if text.is_empty() {
-        let wanted = crate::refuse::one_line(&words.join(" "));
-        let _ = writeln!(text, "Nothing that you may do begins with '{wanted}'. 'help' shows all.");
+    match text.is_empty() {
+        true => {
+            let wanted = crate::refuse::one_line(&words.join(" "));
+            Err(format!("nothing that you may do begins with '{wanted}'; 'help' shows all"))
+        }
+        false => Ok(text),
     }
-    text
 }
 
 fn overview(policy: &Policy, worker: &str) -> String {
@@ -82,10 +87,16 @@ fn overview(policy: &Policy, worker: &str) -> String {
     text
 }
 
-fn word_help(word: &Word) -> String {
+/// The ways to use a word that begin with `words`.
+fn word_help(word: &Word, words: &[String]) -> String {
+    let usages: String = word.usages_of(&words.join(" ")).map(|usage| format!("  {usage}\n")).collect();
     match word.does {
+        _ if usages.is_empty() => String::new(),
         Does::Later => format!("'{}' comes with a later version.\n", word.name),
-        _ => format!("{}      {}\n", usages(word), word.about),
+        _ => {
+            let quoted = word.quoted().map(|quoted| format!("  {quoted}\n")).unwrap_or_default();
+            format!("{usages}{quoted}      {}\n", word.about)
+        }
     }
 }
 

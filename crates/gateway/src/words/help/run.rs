@@ -1,6 +1,6 @@
 //! What a new container may ask for, as the options of `docker run`.
 
-use super::docker::{concrete, images, networks, selectors};
+use super::objects::{concrete, images, networks, selectors};
 use crate::clock::size;
 use doorward_policy::{Always, Bind, DockerRole, Gpus, PortRange, RunGrant, Users};
 use std::fmt::Write;
@@ -70,7 +70,7 @@ fn mount(bind: &Bind) -> String {
 fn volumes(docker: &DockerRole) -> String {
     match docker.volumes.is_empty() {
         true => "none".into(),
-        false => format!("-v NAME:PATH, {}; none can be made yet", selectors(&docker.volumes)),
+        false => format!("-v NAME:PATH, {}", selectors(&docker.volumes)),
     }
 }
 

@@ -11,6 +11,8 @@ A line is one command or several. No shell reads it.
   'text'  \"text\"  \\c            words with blanks and signs in them
 Every command of a line is judged before the first one runs: one that is refused refuses the line.
 The line exits as its last command did; 126 means refused, 125 that doorward failed, 124 the deadline.
+Docker commands have exit codes of their own: one whose call the engine's socket refused ends with 1, or 125 for
+docker run, and its last message has the reason after \"Error response from daemon\".
 There are no variables, no $(…), no file name patterns, no other redirections, no & and no assignments.
   Example: help | grep docker | head -5 && whoami
 ";

@@ -71,8 +71,12 @@ pub(super) const VERBS: &[VerbHelp] = &[
     row(Verb::Events, "events", "What happens in the engine.", Containers),
     row(Verb::NetworkLs, "network ls", "Lists networks; others are not shown.", Networks),
     row(Verb::VolumeLs, "volume ls", "Lists volumes; others are not shown.", Volumes),
-    row(Verb::Tag, "tag IMAGE NAME", "Gives an image another name.", Images),
-    row(Verb::Push, "push IMAGE", "Sends an image to a registry.", Images),
-    row(Verb::Load, "load", "Reads an image from stdin.", Images),
-    row(Verb::Save, "save IMAGE", "Writes an image to stdout.", Images),
+];
+
+/// Words about a worker's own networks and volumes, which have no verb of their own. `verb` is what grants
+/// them.
+#[rustfmt::skip]
+pub(super) const OWN_OBJECTS: &[VerbHelp] = &[
+    row(Verb::Prune, "volume prune", "Removes volumes of your own that are not used.", Volumes),
+    row(Verb::Prune, "network prune", "Removes networks of your own that are not used.", Networks),
 ];

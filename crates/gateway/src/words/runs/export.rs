@@ -2,13 +2,13 @@
 
 use super::tables::{COLUMNS, TAR_END, csv, padding, tar_header};
 use super::{show, unreadable};
+use crate::answer::Answer;
 use crate::conversation::Gone;
 use crate::record::Request;
 use crate::refuse;
-use crate::session::Answer;
 use crate::store::{Row, SavedOutput, Scope, State, Stream};
-use crate::words::Speaker;
-use doorward_policy::Refusal;
+use crate::words::{Speaker, shown};
+use doorward_policy::{BUILT_IN, Refusal};
 
 /// Rows in memory at one time.
 const PAGE: u32 = 32;
@@ -29,25 +29,29 @@ pub(super) struct Export<'w> {
 }
 
 impl<'w> Export<'w> {
-    /// The words after `export`; `None` when they are not used like this.
-    pub(super) fn read(words: &[&'w str]) -> Option<Self> {
+    /// The words after `export`, or what is wrong with them.
+    pub(super) fn read(words: &[&'w str]) -> Result<Self, String> {
         let (mut ids, mut format) = (Vec::new(), Format::Json);
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let named = match *word {
-                "--format" => Some(*words.next()?),
+                "--format" => {
+                    Some(*words.next().ok_or("'--format' has nothing behind it: json, csv or tar")?)
+                }
                 word => word.strip_prefix("--format="),
             };
             match named {
                 Some("json") => format = Format::Json,
                 Some("csv") => format = Format::Csv,
                 Some("tar") => format = Format::Tar,
-                Some(_) => return None,
-                None if word.starts_with('-') => return None,
+                Some(other) => return Err(format!("{} is no format: json, csv or tar", shown(other))),
+                None if word.starts_with('-') => {
+                    return Err(format!("'runs export' has no option {}", shown(word)));
+                }
                 None => ids.push(*word),
             }
         }
-        Some(Export { ids, format })
+        Ok(Export { ids, format })
     }
 }
 
@@ -76,7 +80,7 @@ impl Speaker<'_> {
             (Ok(rows), Ok(place)) => (rows, place),
             (Err(refusal), _) | (_, Err(refusal)) => return self.refuse(request, refusal).await,
         };
-        if let Err(refusal) = self.asking.record_allowed(&request, "built-in").await {
+        if let Err(refusal) = self.asking.record_allowed(&request, BUILT_IN).await {
             return self.tell_refusal(&refusal).await;
         }
         let exported = match rows.is_empty() {
@@ -149,7 +153,7 @@ impl Speaker<'_> {
         match format {
             Format::Json => {
                 let begin = if first { "\n" } else { ",\n" };
-                let row = serde_json::to_string(row).map_err(|_| Broken::Unreadable)?;
+                let row = refuse::plain_json(&serde_json::to_string(row).map_err(|_| Broken::Unreadable)?);
                 Ok(self.outlet.stdout(&format!("{begin}{row}")).await?)
             }
             Format::Csv => Ok(self.outlet.stdout(&csv(row)).await?),
@@ -160,8 +164,8 @@ impl Speaker<'_> {
     /// `ID/run.json`, `ID/stdout`, `ID/stderr`. The sizes stand before the bytes, so an output is read once to
     /// measure it and then once for each stream.
     async fn export_files(&mut self, row: &Row) -> Result<(), Broken> {
-        let mut about = serde_json::to_vec_pretty(row).map_err(|_| Broken::Unreadable)?;
-        about.push(b'\n');
+        let about = serde_json::to_string_pretty(row).map_err(|_| Broken::Unreadable)?;
+        let about = format!("{}\n", refuse::plain_json(&about)).into_bytes();
         self.member(row, "run.json", length(&about)).await?;
         self.outlet.put(Stream::Out, about.clone()).await?;
         self.outlet.put(Stream::Out, padding(length(&about))).await?;
@@ -227,15 +231,16 @@ mod tests {
 
     #[test]
     fn ids_and_a_format_come_in_any_order() {
-        let export = |ids: &[&'static str], format| Some(Export { ids: ids.to_vec(), format });
-        let cases: &[(&[&'static str], Option<Export<'_>>)] = &[
+        let export = |ids: &[&'static str], format| Ok(Export { ids: ids.to_vec(), format });
+        let wrong = |text: &str| Err(text.to_owned());
+        let cases: &[(&[&'static str], Result<Export<'_>, String>)] = &[
             (&[], export(&[], Format::Json)),
             (&["--format", "tar"], export(&[], Format::Tar)),
             (&["A", "--format=csv", "B"], export(&["A", "B"], Format::Csv)),
             (&["--format", "json", "A"], export(&["A"], Format::Json)),
-            (&["--format"], None),
-            (&["--format", "xml"], None),
-            (&["--output", "/etc/x"], None),
+            (&["--format"], wrong("'--format' has nothing behind it: json, csv or tar")),
+            (&["--format", "xml"], wrong("'xml' is no format: json, csv or tar")),
+            (&["--output", "/etc/x"], wrong("'runs export' has no option '--output'")),
         ];
         for (words, expected) in cases {
             assert_eq!(Export::read(words), *expected, "{words:?}");

@@ -1,11 +1,11 @@
 //! `runs [COUNT]`.
 
 use super::unreadable;
+use crate::answer::Answer;
 use crate::clock;
 use crate::conversation::Gone;
 use crate::record::Request;
 use crate::refuse::one_line;
-use crate::session::Answer;
 use crate::store::{Row, Scope, State};
 use crate::words::Speaker;
 use std::fmt::Write;
@@ -45,13 +45,12 @@ pub(crate) fn lines(rows: &[Row], all: bool) -> String {
     for row in rows {
         let _ = writeln!(
             text,
-            "{:<26}  {:<19}  {:>7}  {:>10}  {}{}{}",
+            "{:<26}  {:<19}  {:>7}  {:>10}  {}{}",
             row.id,
             clock::shown(row.started),
             exit(row),
             row.bytes,
             worker(&row.worker),
-            if row.job { "submit -- " } else { "" },
             one_line(&row.line),
         );
     }

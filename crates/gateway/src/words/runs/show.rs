@@ -1,12 +1,14 @@
 //! `runs show ID`.
 
+use crate::answer::Answer;
 use crate::clock;
 use crate::conversation::Gone;
+use crate::ending::{LEFT, may_have_left};
 use crate::record::Request;
 use crate::refuse::one_line;
-use crate::session::Answer;
 use crate::store::{Row, SavedOutput, Scope, StageEnd, State, Stream};
 use crate::words::Speaker;
+use doorward_policy::BUILT_IN;
 use std::fmt::Write;
 
 impl Speaker<'_> {
@@ -21,7 +23,7 @@ impl Speaker<'_> {
             (Err(refusal), _) | (_, Err(refusal)) => return self.refuse(request, refusal).await,
         };
         // A saved output may hold what other processes wrote: it is not shown without a record.
-        if let Err(refusal) = self.asking.record_allowed(&request, "built-in").await {
+        if let Err(refusal) = self.asking.record_allowed(&request, BUILT_IN).await {
             return self.tell_refusal(&refusal).await;
         }
         if row.state == State::Running {
@@ -96,6 +98,9 @@ fn header(row: &Row) -> String {
     if let Some(words) = cut_off(row) {
         let _ = writeln!(text, "doorward: {words}");
     }
+    if let Some(left) = left(row) {
+        let _ = writeln!(text, "doorward: {left}");
+    }
     if row.removed > 0 {
         let _ = writeln!(text, "doorward: {} of control sequences are left out", clock::size(row.removed));
     }
@@ -130,6 +135,19 @@ pub(super) fn cut_off(row: &Row) -> Option<&'static str> {
         (State::CutOff, _) => Some("the gateway stopped while the run went on, and ended it"),
         _ => None,
     }
+}
+
+/// What is said of a run that may have left something in the engine.
+pub(super) fn left(row: &Row) -> Option<&'static str> {
+    let how = match row.state {
+        State::CutOff => "broker_gone",
+        _ => row.how.as_deref().unwrap_or_default(),
+    };
+    let may = match row.stages.as_slice() {
+        [] => may_have_left(row.rule.as_deref().unwrap_or_default(), how),
+        stages => stages.iter().any(|stage| may_have_left(&stage.rule, &stage.how)),
+    };
+    may.then_some(LEFT)
 }
 
 /// What stands after the saved output when there may have been more.

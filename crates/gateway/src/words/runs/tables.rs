@@ -1,6 +1,7 @@
 //! Runs as other programs read them: rows of CSV, and members of a tar archive.
 
 use crate::clock;
+use crate::refuse::one_line;
 use crate::store::Row;
 
 /// The columns of CSV.
@@ -30,11 +31,12 @@ pub(super) fn csv(row: &Row) -> String {
     cells.join(",") + "\r\n"
 }
 
-/// A cell that spreadsheets would take as a formula gets an apostrophe before it.
+/// A cell that spreadsheets would take as a formula gets an apostrophe before it. Hidden characters are escaped.
 fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
-    match text.contains(['"', ',', '\n', '\r', '\'']) {
+    let text = one_line(text);
+    let formula = text.starts_with(['=', '+', '-', '@']);
+    let text = if formula { format!("'{text}") } else { text };
+    match text.contains(['"', ',', '\'']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text,
     }
@@ -89,12 +91,13 @@ mod tests {
             ("plain", "plain"),
             ("a,b", "\"a,b\""),
             ("say \"x\"", "\"say \"\"x\"\"\""),
-            ("two\nlines", "\"two\nlines\""),
+            ("two\nlines", "two\\nlines"),
+            ("\u{1b}[2J\u{7f}\u{9b}\u{202e}x", "\\u{1b}[2J\\u{7f}\\u{9b}\\u{202e}x"),
             ("=1+2", "\"'=1+2\""),
             ("-f", "\"'-f\""),
             ("@x", "\"'@x\""),
             ("+1", "\"'+1\""),
-            ("\tx", "\"'\tx\""),
+            ("\tx", "\\tx"),
             ("a=1", "a=1"),
         ];
         for (text, expected) in cases {

@@ -1,14 +1,14 @@
 //! `runs wait ID [--timeout 120s]` and `runs cancel ID`.
 
-use super::show::{cut_off, took};
+use super::show::{cut_off, left, took};
 use super::unreadable;
+use crate::answer::Answer;
 use crate::conversation::Gone;
 use crate::record::Request;
 use crate::refuse;
-use crate::session::Answer;
 use crate::store::{Row, Scope, State};
-use crate::words::Speaker;
-use doorward_policy::{Reason, Refusal, duration};
+use crate::words::{Speaker, shown};
+use doorward_policy::{BUILT_IN, Reason, Refusal, duration};
 use std::time::Duration;
 
 /// How long a cancelled run may take to end before that is no longer waited for: a little longer than a
@@ -24,24 +24,32 @@ pub(super) struct Wait<'w> {
 }
 
 impl<'w> Wait<'w> {
-    /// The words after `wait`; `None` when they are not used like this.
-    pub(super) fn read(words: &[&'w str]) -> Option<Self> {
-        let (id, timeout) = match *words {
-            [id] => (id, None),
-            [id, "--timeout", time] | ["--timeout", time, id] => (id, Some(time)),
-            [first, second] => match (first.strip_prefix("--timeout="), second.strip_prefix("--timeout=")) {
-                (Some(time), None) => (second, Some(time)),
-                (None, Some(time)) => (first, Some(time)),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        let timeout = match timeout {
-            Some(time) => Some(duration(time).or_else(|| time.parse().ok())?),
-            None => None,
-        };
-        (!id.starts_with('-')).then_some(Wait { id, timeout })
+    /// The words after `wait`, or what is wrong with them.
+    pub(super) fn read(words: &[&'w str]) -> Result<Self, String> {
+        let (mut id, mut timeout) = (None, None);
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let time = match *word {
+                "--timeout" => Some(*words.next().ok_or("'--timeout' has no time behind it")?),
+                word => word.strip_prefix("--timeout="),
+            };
+            match time {
+                Some(_) if timeout.is_some() => return Err("'--timeout' is there twice".into()),
+                Some(time) => timeout = Some(seconds(time)?),
+                None if word.starts_with('-') => {
+                    return Err(format!("'runs wait' has no option {}", shown(word)));
+                }
+                None if id.is_some() => return Err("'runs wait' takes one id".into()),
+                None => id = Some(*word),
+            }
+        }
+        Ok(Wait { id: id.ok_or("'runs wait' takes one id")?, timeout })
     }
+}
+
+fn seconds(time: &str) -> Result<u64, String> {
+    let seconds = duration(time).or_else(|| time.parse().ok());
+    seconds.ok_or_else(|| format!("{} is no length of time; one is 90, 120s, 2m or 1h", shown(time)))
 }
 
 impl Speaker<'_> {
@@ -52,17 +60,18 @@ impl Speaker<'_> {
         scope: Scope,
         wait: Wait<'_>,
     ) -> Result<Answer, Gone> {
-        let (row, _place) = match (self.named_run(scope.clone(), wait.id).await, self.place()) {
+        let (row, _place) = match (self.named_run(scope.clone(), wait.id).await, self.waiting_place()) {
             (Ok(row), Ok(place)) => (row, place),
             (Err(refusal), _) | (_, Err(refusal)) => return self.refuse(request, refusal).await,
         };
-        if let Err(refusal) = self.asking.record_allowed(&request, "built-in").await {
+        if let Err(refusal) = self.asking.record_allowed(&request, BUILT_IN).await {
             return self.tell_refusal(&refusal).await;
         }
         let seconds = wait.timeout.unwrap_or_else(|| self.asking.limits().lines_seconds);
         let row = self.ended_within(*row, scope, Duration::from_secs(seconds)).await;
         let (exit, words) =
             row.as_ref().map_or_else(|refusal| (refuse::FAILED, refusal.message.clone()), end);
+        let words = words + &row.as_ref().map(also).unwrap_or_default();
         self.asking.record_outcome(&request, exit);
         self.outlet.stderr(&format!("doorward: {words}\n")).await?;
         Ok(Answer::Exit(exit))
@@ -79,7 +88,7 @@ impl Speaker<'_> {
             Ok(row) => row,
             Err(refusal) => return self.refuse(request, refusal).await,
         };
-        if let Err(refusal) = self.asking.record_allowed(&request, "built-in").await {
+        if let Err(refusal) = self.asking.record_allowed(&request, BUILT_IN).await {
             return self.tell_refusal(&refusal).await;
         }
         let worker = match &scope {
@@ -93,6 +102,7 @@ impl Speaker<'_> {
             Ok(row) => (0, end(row).1),
             Err(refusal) => (refuse::FAILED, refusal.message.clone()),
         };
+        let words = words + &row.as_ref().map(also).unwrap_or_default();
         self.asking.record_outcome(&request, exit);
         self.outlet.stderr(&format!("doorward: {words}\n")).await?;
         Ok(Answer::Exit(exit))
@@ -132,6 +142,11 @@ fn end(row: &Row) -> (u8, String) {
     }
 }
 
+/// A further line about what a run may have left.
+fn also(row: &Row) -> String {
+    left(row).map(|left| format!("\ndoorward: {left}")).unwrap_or_default()
+}
+
 fn unwritten() -> Refusal {
     Refusal::new(Reason::Internal, "the run has ended, but its end could not be saved; tell the operator")
         .nearest(unreadable().nearest.unwrap_or_default())
@@ -143,22 +158,28 @@ mod tests {
 
     #[test]
     fn a_timeout_stands_before_or_after_the_id() {
-        let wait = |id, timeout| Some(Wait { id, timeout });
-        let cases: &[(&[&str], Option<Wait<'_>>)] = &[
+        let wait = |id, timeout| Ok(Wait { id, timeout });
+        let cases: &[(&[&str], Result<Wait<'_>, &str>)] = &[
             (&["A"], wait("A", None)),
             (&["A", "--timeout", "2m"], wait("A", Some(120))),
             (&["--timeout", "90", "A"], wait("A", Some(90))),
             (&["--timeout=1h", "A"], wait("A", Some(3600))),
             (&["A", "--timeout=1s"], wait("A", Some(1))),
-            (&["A", "--timeout", "soon"], None),
-            (&["A", "--timeout", "99999999999999999999d"], None),
-            (&["A", "B"], None),
-            (&["--timeout=1s"], None),
-            (&["-f"], None),
-            (&[], None),
+            (&["A", "--timeout", "soon"], Err("'soon' is no length of time")),
+            (&["A", "--timeout", "99999999999999999999d"], Err("'99999999999999999999d' is no")),
+            (&["A", "--timeout"], Err("'--timeout' has no time")),
+            (&["A", "--timeout=1", "--timeout=2"], Err("'--timeout' is there twice")),
+            (&["A", "B"], Err("'runs wait' takes one id")),
+            (&["--timeout=1s"], Err("'runs wait' takes one id")),
+            (&["-f"], Err("'runs wait' has no option '-f'")),
+            (&[], Err("'runs wait' takes one id")),
         ];
         for (words, expected) in cases {
-            assert_eq!(Wait::read(words), *expected, "{words:?}");
+            match (Wait::read(words), expected) {
+                (Ok(read), Ok(expected)) => assert_eq!(read, *expected, "{words:?}"),
+                (Err(wrong), Err(begin)) => assert!(wrong.starts_with(begin), "{words:?}: {wrong}"),
+                (read, _) => panic!("{words:?}: {read:?}"),
+            }
         }
     }
 }

@@ -1,0 +1,11 @@
+//! A digit and any bytes as the body of the request that it chooses.
+#![no_main]
+
+#[path = "../../crates/engine/tests/support/invariants.rs"]
+mod invariants;
+#[path = "../../crates/engine/tests/support/mod.rs"]
+mod support;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    invariants::of_body(bytes);
+});

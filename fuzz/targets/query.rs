@@ -1,0 +1,11 @@
+//! A byte and any text as the query of the endpoint that it chooses.
+#![no_main]
+
+#[path = "../../crates/engine/tests/support/invariants.rs"]
+mod invariants;
+#[path = "../../crates/engine/tests/support/mod.rs"]
+mod support;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    invariants::of_query(bytes);
+});
