@@ -5,7 +5,8 @@ use crate::judged::Judged;
 use crate::objects::{self, Standing, is_full_id, labels, plain_name};
 use crate::redact::redacted;
 use crate::rules::{joined, names_in};
-use crate::{Act, Decision, Lookup, walk};
+use crate::touched::Touched;
+use crate::{Act, Decision, Lookup, present, walk};
 use doorward_policy::{DockerRole, Reason, Refusal, Verb};
 use serde_json::{Map, Value, json};
 
@@ -34,7 +35,16 @@ pub(crate) fn judge(judged: Judged<'_>) -> Decision {
         let message = "only own containers may be connected and disconnected";
         return Decision::Refuse(Refusal::new(Reason::ObjectNotAllowed, message).path("Container"));
     }
-    judged.by_first_role(|role| by(role, judged, network, container))
+    if request.endpoint().act == Act::NetworkDisconnect {
+        return judged.by_first_role(|role| by(role, judged, network, container));
+    }
+    let touched = Touched { judged, found: container, standing: Standing::Own };
+    let body = present::body(container);
+    judged.by_first_of(touched.roles().into_iter(), |role| {
+        // The role of this network must be the role of all else that the container has.
+        touched.judge_as(role, &body)?;
+        by(role, judged, network, container)
+    })
 }
 
 fn by<'a>(

@@ -5,7 +5,7 @@ use crate::judged::Judged;
 use crate::objects::{self, Bearer, Standing, is_full_id, labels, plain_name};
 use crate::rules::{NameOf, free_name, names_in, present_networks};
 use crate::touched::Touched;
-use crate::{Act, Answer, Approved, Decision, Effect, Lookup, Shape, lifetime, present, update, uri};
+use crate::{Act, Answer, Approved, Decision, Effect, Lookup, Shape, present, update, uri};
 use doorward_policy::{DockerRole, Reason, Refusal};
 use serde_json::Value;
 
@@ -72,14 +72,11 @@ impl Touched<'_> {
         Ok(approved)
     }
 
-    /// The present configuration: some role of the worker must allow all of it.
+    /// The present configuration: one role must allow all of it.
     fn present(&self) -> Result<Vec<String>, Refusal> {
-        if self.standing == Standing::Own {
-            lifetime::check(self.found, self.judged.facts, self.judged.policy, self.judged.worker)?;
-        }
         let body = present::body(self.found);
-        let judged = |role| present::judge(&self.wish(role, &body), self.found);
-        objects::first_allowing(self.judged.roles(), "no role grants this", judged)
+        let judged = |role| self.judge_as(role, &body);
+        objects::first_allowing(self.roles().into_iter(), "no role allows the container as it is", judged)
     }
 
     /// The new name is judged as a new container's; an operator's container stays within the pattern by which

@@ -56,7 +56,16 @@ impl<'a> Judged<'a> {
         &self,
         judge: impl Fn(&'a DockerRole) -> Result<Decision, Refusal>,
     ) -> Decision {
-        let roles = self.roles().filter(|role| role.verbs.contains(&Verb::Run));
+        self.by_first_of(self.roles(), judge)
+    }
+
+    /// The same of some roles.
+    pub(crate) fn by_first_of(
+        &self,
+        roles: impl Iterator<Item = &'a DockerRole>,
+        judge: impl Fn(&'a DockerRole) -> Result<Decision, Refusal>,
+    ) -> Decision {
+        let roles = roles.filter(|role| role.verbs.contains(&Verb::Run));
         let judged = |role: &'a DockerRole| {
             judge(role).map_err(|refusal| refusal.rule(format!("{}.docker", role.role)))
         };

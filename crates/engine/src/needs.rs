@@ -37,7 +37,10 @@ impl Request {
             }
             Act::VolumeInspect | Act::VolumeRemove if is_name(name) => vec![Lookup::Volume(name.to_owned())],
             Act::NetworkCreate => self.network_needs(),
-            Act::NetworkConnect | Act::NetworkDisconnect if is_name(name) => self.connect_needs(name),
+            Act::NetworkConnect | Act::NetworkDisconnect if is_name(name) => {
+                let asked = named_container(self.body.as_ref());
+                self.connect_needs(name, asked, seen(asked, facts, policy, worker))
+            }
             Act::VolumeCreate => self.volume_needs(),
             Act::Info => vec![Lookup::OwnContainers, Lookup::AllImages],
             Act::Events => vec![Lookup::OwnNetworks, Lookup::OwnVolumes],
@@ -84,8 +87,11 @@ impl Request {
         name.strip_prefix('/').unwrap_or(name)
     }
 
-    fn connect_needs(&self, network: &str) -> Vec<Lookup> {
-        let mut wanted = container(named_container(self.body.as_ref()));
+    fn connect_needs(&self, network: &str, asked: &str, found: Option<&Value>) -> Vec<Lookup> {
+        let mut wanted = match self.endpoint().act {
+            Act::NetworkConnect => start_needs(asked, found),
+            _ => container(asked),
+        };
         wanted.push(Lookup::Network(network.to_owned()));
         wanted
     }

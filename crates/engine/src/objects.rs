@@ -124,6 +124,18 @@ pub(crate) fn has_verb(policy: &Policy, worker: &str, endpoint: &Endpoint) -> Re
     if has { Ok(()) } else { Err(verb_refused(policy, worker, grants)) }
 }
 
+/// Whether a role grants an endpoint on an object.
+pub(crate) fn grants(
+    role: &DockerRole,
+    endpoint: &Endpoint,
+    object: Option<(Selectors, &str, Standing)>,
+) -> bool {
+    match endpoint.access {
+        Access::Granted(grants) => grants.iter().any(|grant| allows(role, grant, object)),
+        Access::Always | Access::Refused { .. } => false,
+    }
+}
+
 fn allows(role: &DockerRole, grant: &Grant, object: Option<(Selectors, &str, Standing)>) -> bool {
     role.verbs.contains(&verb(grant))
         && match (grant, object) {

@@ -161,7 +161,9 @@ Made from the tables in `crates/engine`; `doorward` refuses everything that stan
   recorded like a request of the worker's, by the way `lifetime`. Under a role that is gone, the shortest of the worker's
   roles counts.
 - Logs are the engine's own files of at most 256 MiB together: two of 32 MiB when nothing is said.
-- One role must allow all of a request.
+- One role must allow all of a request. What an own container has is judged again before `start`, `restart`, `unpause`,
+  `update` and `network connect` by the role that it was made under, together with what is asked; when the worker has
+  lost that role, by one that allows its image.
 - Before a container starts, its present configuration is judged as if it were made now. Of a container that no worker
   owns, its limits, ports, restart policy, volumes, environment and command are the operator's choice; privileges,
   capabilities, devices, namespaces, host paths and security options are judged.

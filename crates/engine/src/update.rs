@@ -53,16 +53,20 @@ pub(crate) static UPDATE: &[Field] = &[
     judged("RestartPolicy", Object(RESTART_POLICY), rules::restart),
 ];
 
-/// `POST /containers/{id}/update`: one role must allow the container as it is afterwards. What is not said, or
-/// zero, stays; "no limit" is the cap.
+/// `POST /containers/{id}/update`: the role that the container was made under must allow it as it is afterwards.
+/// What is not said, or zero, stays; "no limit" is the cap.
 pub(crate) fn judge(touched: &Touched<'_>, approved: Approved) -> Result<Approved, Refusal> {
     if touched.standing != Standing::Own {
         let message = "only own containers may be updated: the limits of others are the operator's";
         return Err(Refusal::new(Reason::ObjectNotAllowed, message));
     }
-    let roles = touched.judged.roles().filter(|role| may(role));
+    let roles = touched.roles().into_iter().filter(|role| may(role));
     let judged = |role| by(role, touched).map(|made| (role, made));
-    let (role, (made, binds)) = objects::first_allowing(roles, "no role grants 'update'", judged)?;
+    let (role, (made, binds)) = objects::first_allowing(
+        roles,
+        "the role that the container was made under does not grant 'update'",
+        judged,
+    )?;
     let operation = json!({"op": "container update", "on": approved.objects,
         "body": redacted(&made, touched.judged.policy)});
     Ok(Approved { binds, operation, rule: rule(role, Verb::Update), ..approved }.with_body(&made))
@@ -92,7 +96,7 @@ fn by(role: &DockerRole, touched: &Touched<'_>) -> Result<(Value, Vec<String>), 
     // The swap limit goes with the memory's, which the engine would refuse to raise alone.
     made.retain(|name, _| asked.contains_key(name) || (name == "MemorySwap" && asked.contains_key("Memory")));
     let after = with_limits(&before, &made);
-    let binds = present::judge(&touched.wish(role, &after), touched.found)?;
+    let binds = touched.judge_as(role, &after)?;
     Ok((made.into(), binds))
 }
 

@@ -44,11 +44,16 @@ impl Bench {
 
     /// The same without a proxy, for tests that start their own.
     pub fn unserved(run: &str) -> Self {
+        Self::of_roles(&["bench"], run)
+    }
+
+    /// The same for a worker of these roles; `run` brings all but the first.
+    pub fn of_roles(roles: &[&str], run: &str) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let worker = format!("pt-{}-{number}", std::process::id());
         let image = format!("{worker}-image:latest");
         import_busybox(&image);
-        let policy = policy(&worker, &image, &run.replace("WORKER", &worker));
+        let policy = policy(&worker, &image, roles, &run.replace("WORKER", &worker));
         let broker = FakeBroker::start(&policy, &[&worker]);
         Bench { worker, image, broker, policy, proxy: None, cli_config: tempfile::tempdir().unwrap() }
     }
@@ -171,12 +176,12 @@ fn import_busybox(image: &str) {
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
-fn policy(worker: &str, image: &str, run: &str) -> String {
+fn policy(worker: &str, image: &str, roles: &[&str], run: &str) -> String {
     format!(
         r#"version = 1
 [worker.{worker}]
 user = "nobody"
-roles = ["bench"]
+roles = {roles:?}
 [role.bench]
 about = "What the proxy's tests may do."
 [role.bench.docker]
