@@ -79,25 +79,22 @@ impl Touched<'_> {
         objects::first_allowing(self.roles().into_iter(), "no role allows the container as it is", judged)
     }
 
-    /// The new name is judged as a new container's; an operator's container stays within the pattern by which
-    /// it may be touched.
+    /// The new name is judged as a new container's. An operator's container keeps its own: by that name other
+    /// roles, and the operator's own tools, know it.
     fn rename(&self, mut approved: Approved, role: &DockerRole) -> Result<Approved, Refusal> {
+        if self.standing != Standing::Own {
+            let message = "only own containers may be renamed: the names of others are the operator's";
+            return Err(Refusal::new(Reason::ObjectNotAllowed, message));
+        }
         let name = self.judged.request.call.query.text("name").unwrap_or_default();
         let name = name.strip_prefix('/').unwrap_or(name);
         let body = present::body(self.found);
         let wish = self.wish(role, &body);
         let at = |refusal: Refusal| refusal.path("?name");
-        if self.standing == Standing::Own {
-            free_name(&wish, name, NameOf::Container).map_err(at)?;
-        } else if !objects::is_name(name) || !objects::selects(&role.containers, name, self.standing) {
-            let message = "a container that is not your own keeps a name that the role's containers name";
-            return Err(Refusal::new(Reason::NameNotAllowed, message).path("?name"));
-        }
-        if self.standing == Standing::Own {
-            let hostname = Bearer::of_container(self.found).hostname;
-            for network in present_networks(self.found) {
-                names_in(&wish, &network, None, &Bearer { name, hostname }).map_err(at)?;
-            }
+        free_name(&wish, name, NameOf::Container).map_err(at)?;
+        let hostname = Bearer::of_container(self.found).hostname;
+        for network in present_networks(self.found) {
+            names_in(&wish, &network, None, &Bearer { name, hostname }).map_err(at)?;
         }
         approved.target = format!(
             "/v{}/containers/{}/rename?name={}",

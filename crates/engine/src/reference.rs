@@ -152,6 +152,7 @@ Made from the tables in `crates/engine`; `doorward` refuses everything that stan
   no alias and no host name but its own name, and that begins with the worker's name and `-`.
 - A name of hex digits alone is not given while an id begins with it, and never when it is as long as the short form
   of one. The same holds for `rename`.
+- `rename` and `update` are for own containers alone.
 - An image is removed when it is own (it carries the label, and all its names are in the role's `tags`), or when it came
   from a registry, the role may pull it again, and `force` is not said. Of several names only the one named goes. Images
   made on the host by others stay. The values of build arguments are left out of `history`.

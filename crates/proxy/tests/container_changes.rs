@@ -89,6 +89,19 @@ fn a_container_is_renamed_to_what_it_could_have_been_named() {
 }
 
 #[test]
+fn a_container_of_the_operators_keeps_its_name_also_when_the_role_names_it() {
+    let bench = Bench::start();
+    let shared = bench.name("shared-1");
+    assert!(engine(&["create", "--name", &shared, &bench.image, "true"]).status.success());
+    let id = inspected(&shared)["Id"].as_str().unwrap().to_owned();
+    for to in ["shared-2", "free"] {
+        let told = bench.refused(&["rename", &shared, &bench.name(to)]);
+        assert!(told.contains("object_not_allowed"), "{told}");
+    }
+    assert_eq!(inspected(&id)["Name"], json!(format!("/{shared}")));
+}
+
+#[test]
 fn an_update_keeps_within_the_caps_and_the_engine_shows_it() {
     let bench = Bench::start();
     let name = running(&bench, "c", &["--memory", "128m"]);
