@@ -191,8 +191,8 @@ impl<'a> Bearer<'a> {
         let text = |value: Option<&'a Value>| value.and_then(Value::as_str).unwrap_or_default();
         let hostname = text(found.get("Config").and_then(|config| config.get("Hostname")));
         let id = text(found.get("Id"));
-        // What the engine takes when no host name was asked for.
-        let hostname = if !hostname.is_empty() && id.starts_with(hostname) { "" } else { hostname };
+        // What the engine takes when no host name was asked for, and nothing shorter or longer.
+        let hostname = if id.get(..12) == Some(hostname) { "" } else { hostname };
         Bearer { name: plain_name(found), hostname }
     }
 }
@@ -248,4 +248,24 @@ pub(crate) const VOLUMES: Selectors = |role| &role.volumes;
 /// Whether a network of the engine itself may be seen: `none` always, `bridge` with egress.
 pub(crate) fn builtin_network(role: &DockerRole, name: &str) -> bool {
     name == "none" || (name == "bridge" && role.egress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_the_first_twelve_digits_of_an_id_are_a_host_name_that_nobody_asked_for() {
+        let id = format!("0123456789ab{}", "c".repeat(52));
+        let first = |digits: usize| id.chars().take(digits).collect::<String>();
+        let hostname = |said: &str| {
+            let found = json!({"Id": id, "Name": "/worker-1", "Config": {"Hostname": said}});
+            Bearer::of_container(&found).hostname.to_owned()
+        };
+        assert_eq!(hostname(&first(12)), "");
+        for said in [first(1), first(4), first(11), first(13), first(63), first(64), "db".into()] {
+            assert_eq!(hostname(&said), said);
+        }
+    }
 }
