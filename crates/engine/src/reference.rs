@@ -158,9 +158,9 @@ Made from the tables in `crates/engine`; `doorward` refuses everything that stan
   made on the host by others stay. The values of build arguments are left out of `history`.
 - What an image says itself (user, volumes, folder, labels, health check) is judged as if the request said it.
 - A new container carries `doorward.role`, the role that allowed it. With a `lifetime` in that role it is stopped when it
-  was made so long ago, whatever its restart policy, and `start`, `restart` and `unpause` are refused; the stop is
-  recorded like a request of the worker's, by the way `lifetime`. Under a role that is gone, the shortest of the worker's
-  roles counts.
+  was made so long ago, whatever its restart policy, and `start`, `restart`, `unpause`, `update` and
+  `network connect` are refused; the stop is recorded like a request of the worker's, by the way `lifetime`. Under a
+  role that is gone, the shortest of the worker's roles counts.
 - Logs are the engine's own files of at most 256 MiB together: two of 32 MiB when nothing is said.
 - One role must allow all of a request. What an own container has is judged again before `start`, `restart`, `unpause`,
   `update` and `network connect` by the role that it was made under, together with what is asked; when the worker has

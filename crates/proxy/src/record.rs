@@ -139,7 +139,8 @@ pub(crate) fn unrecorded(error: LinkError) -> Refusal {
     }
 }
 
-fn with_weaker(operation: &Value, weaker: &[String]) -> Value {
+/// An operation, with what is weaker in this process than designed.
+pub(crate) fn with_weaker(operation: &Value, weaker: &[String]) -> Value {
     let mut operation = operation.clone();
     if let (Some(fields), false) = (operation.as_object_mut(), weaker.is_empty()) {
         fields.insert("weaker".into(), json!(weaker));

@@ -80,7 +80,8 @@ fn a_container_whose_time_is_over_is_stopped_and_stays_so() {
     assert_eq!(bench.broker.outcome(&stop.request).status, 204);
     for name in [&name, &always] {
         assert_eq!(inspected(name)["HostConfig"]["RestartPolicy"]["Name"], json!("no"));
-        for words in [&["start", name.as_str()][..], &["restart", name]] {
+        let always = ["update", "--restart", "always", name.as_str()];
+        for words in [&["start", name.as_str()][..], &["restart", name], &always] {
             let told = bench.refused(words);
             assert!(told.contains("quota_reached") && told.contains("is over"), "{told}");
         }
