@@ -40,6 +40,8 @@ pub struct Approved {
     pub beforehand: Vec<Approved>,
     /// What of a stream of events is passed on; `None` for every other stream.
     pub events: Option<crate::EventFilter>,
+    /// Of a build: what is to become of its context and its answer.
+    pub build: Option<Box<crate::Build>>,
 }
 
 impl Approved {
@@ -67,6 +69,7 @@ impl Approved {
             binds: Vec::new(),
             beforehand: Vec::new(),
             events: None,
+            build: None,
         }
     }
 
@@ -113,5 +116,6 @@ pub(crate) fn approve(request: &Request, policy: &Policy, rule: &str, verb: Verb
         binds: Vec::new(),
         beforehand: Vec::new(),
         events: None,
+        build: None,
     }
 }

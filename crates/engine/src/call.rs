@@ -1,5 +1,6 @@
 //! From a request's bytes to a typed request.
 
+use crate::dockerfile::Dockerfile;
 use crate::kind::Kind;
 use crate::query::Query;
 use crate::update::UPDATE;
@@ -27,6 +28,8 @@ pub struct Call {
 pub struct Request {
     pub(crate) call: Call,
     pub(crate) body: Option<Value>,
+    /// Of a build whose context was read.
+    pub(crate) dockerfile: Option<Dockerfile>,
 }
 
 /// Reads a request's head. `target` is the request line's second word as it came (path and query);
@@ -74,19 +77,25 @@ impl Call {
     /// Most bytes of body to read; `None`: no body may come, and [`Call::with_body`] wants no bytes.
     pub fn body_limit(&self) -> Option<usize> {
         match self.endpoint.body {
-            Body::None => None,
+            Body::None | Body::Context => None,
             Body::Json(most) => Some(most),
         }
     }
 
-    /// Adds the body. `content_type` is the header's value, when there was one.
+    /// Adds the body. `content_type` is the header's value, when there was one. A build's context is none: it
+    /// is read apart, and its Dockerfile added by [`Request::with_dockerfile`].
     ///
     /// # Errors
     /// A body where none is expected, another type than JSON, and whatever the field table does not know.
     pub fn with_body(self, content_type: Option<&[u8]>, bytes: &[u8]) -> Result<Request, Refusal> {
         let Some(most) = self.body_limit() else {
             return match bytes {
-                [] => Ok(Request { call: self, body: None }),
+                [] if self.endpoint.body == Body::Context && !content_type.is_none_or(is_archive) => {
+                    Err(Refusal::new(Reason::BadRequest, "a build's context is a tar archive")
+                        .path("Content-Type")
+                        .nearest("Content-Type: application/x-tar"))
+                }
+                [] => Ok(Request { call: self, body: None, dockerfile: None }),
                 _ => Err(Refusal::new(Reason::BadRequest, "no body may come with this request")),
             };
         };
@@ -100,7 +109,7 @@ impl Call {
         }
         let value = json::read(bytes)?;
         let body = body_kind(self.endpoint.act).read(value, "")?;
-        Ok(Request { call: self, body: Some(body) })
+        Ok(Request { call: self, body: Some(body), dockerfile: None })
     }
 }
 
@@ -113,6 +122,14 @@ impl Request {
     /// The version that the request is judged as and sent on with; lookups are made with it too.
     pub fn version(&self) -> ApiVersion {
         self.call.version
+    }
+
+    /// Adds the Dockerfile that a build's context holds; what is judged before has none.
+    ///
+    /// # Errors
+    /// Whatever is not in the subset that can be judged.
+    pub fn with_dockerfile(self, bytes: &[u8]) -> Result<Request, Refusal> {
+        Ok(Request { dockerfile: Some(Dockerfile::read(bytes)?), ..self })
     }
 
     /// The body, for what cannot be judged without one.
@@ -170,8 +187,15 @@ fn split_version(path: &str, ceiling: ApiVersion) -> Result<(ApiVersion, &str), 
 /// Headers that mean something to a proxy or a server are typed; the others are never sent on. Says whether
 /// `Upgrade: tcp` was asked for.
 fn read_headers(endpoint: &Endpoint, headers: &[(String, Vec<u8>)]) -> Result<bool, Refusal> {
-    const ONCE: [&str; 6] =
-        ["content-length", "content-type", "expect", "host", "transfer-encoding", "upgrade"];
+    const ONCE: [&str; 7] = [
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "transfer-encoding",
+        "upgrade",
+    ];
     let mut upgrade = false;
     let mut seen = Vec::new();
     for (name, value) in headers {
@@ -187,6 +211,7 @@ fn read_headers(endpoint: &Endpoint, headers: &[(String, Vec<u8>)]) -> Result<bo
         match (name.as_str(), value.as_str()) {
             ("upgrade", "tcp") if endpoint.travel == Travel::Hijack => upgrade = true,
             ("upgrade", _) => return bad("this connection cannot be upgraded here"),
+            ("content-encoding", "gzip") if endpoint.body == Body::Context => {}
             ("http2-settings" | "trailer" | "content-encoding", _) => {
                 return bad("this header is not allowed");
             }
@@ -213,4 +238,17 @@ fn is_json(content_type: &[u8]) -> bool {
     let (kind, parameter) = text.split_once(';').unwrap_or((&text, ""));
     kind.trim() == "application/json"
         && matches!(parameter.trim(), "" | "charset=utf-8" | "charset=\"utf-8\"")
+}
+
+/// How clients name an archive. Engines go by its first bytes alone.
+fn is_archive(content_type: &[u8]) -> bool {
+    const ARCHIVES: [&str; 5] = [
+        "application/x-tar",
+        "application/tar",
+        "application/octet-stream",
+        "application/gzip",
+        "application/x-gzip",
+    ];
+    let text = std::str::from_utf8(content_type).unwrap_or_default().to_ascii_lowercase();
+    ARCHIVES.contains(&text.trim())
 }

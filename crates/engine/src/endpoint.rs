@@ -58,6 +58,8 @@ pub enum Body {
     None,
     /// A JSON object of at most so many bytes, typed by the field table.
     Json(usize),
+    /// The folder of a build, as a plain or gzip tar archive: not read here, but by who carries it.
+    Context,
 }
 
 /// How an endpoint's answer travels; exec start and attach decide between these by request.
@@ -105,6 +107,14 @@ pub enum ParamKind {
     Text(usize),
     /// Must be absent or empty, with the reason.
     Empty(&'static str),
+    /// One of these words, which all say nothing, with the reason against any other; never sent on.
+    Neutral(&'static [&'static str], &'static str),
+    /// Text of at most so many bytes, which may come so many times.
+    Texts(usize, usize),
+    /// An object of at most so many texts, which may be null; their values are secrets.
+    Arguments(usize),
+    /// An object of at most so many texts.
+    Labels(usize),
     /// A filter object with these keys.
     Filters(&'static [&'static str]),
 }
@@ -159,6 +169,7 @@ pub enum Act {
     VolumeInspect,
     VolumeCreate,
     VolumeRemove,
+    ImageBuild,
     /// Answered without the engine: a worker has nothing in the build cache, which is everybody's.
     BuildPrune,
     /// Answered as absent, whatever is asked for: the worker may see none of its kind.

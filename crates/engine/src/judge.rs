@@ -6,8 +6,8 @@ use crate::objects::{self, Standing, is_full_id, plain_name};
 use crate::query::Query;
 use crate::rules::OWNER;
 use crate::{
-    Access, Act, Answer, Approved, Decision, Facts, Lookup, Request, connect, containers, create, events,
-    exec, images, prune, uri, volumes,
+    Access, Act, Answer, Approved, Decision, Facts, Lookup, Request, build, connect, containers, create,
+    events, exec, images, prune, uri, volumes,
 };
 use doorward_policy::{Policy, Reason, Refusal, Verb};
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, worker: &str) ->
         Act::DiskUsage => judged.shown("df", Answer::usage()),
         Act::Events => events::judge(judged),
         Act::ContainerPrune | Act::ImagePrune | Act::NetworkPrune | Act::VolumePrune => prune::judge(judged),
+        Act::ImageBuild => build::judge(judged),
         Act::BuildPrune => judged.build_prune(),
         Act::ContainerList | Act::ImageList | Act::NetworkList | Act::VolumeList => judged.list(),
         Act::ContainerCreate => create::container(judged),

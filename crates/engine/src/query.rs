@@ -3,6 +3,7 @@
 use crate::{Param, ParamKind, json, uri};
 use doorward_policy::{Reason, Refusal};
 use serde_json::{Map, Value, json};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest query that is read, in bytes.
@@ -19,6 +20,10 @@ enum Typed {
     Number(i64),
     Text(String),
     Filters(BTreeMap<String, BTreeSet<String>>),
+    /// In the order in which they came.
+    Texts(Vec<String>),
+    /// An object; whether its values are secrets.
+    Object(Map<String, Value>, bool),
 }
 
 impl Query {
@@ -38,9 +43,23 @@ impl Query {
                 params.iter().find(|param| param.name == name).ok_or_else(|| unknown(&name, params))?;
             let typed =
                 param.kind.read(&value).map_err(|refusal| refusal.path(format!("?{}", param.name)))?;
-            if query.insert(param.name, typed).is_some() {
-                let repeated = format!("the query names {} twice", param.name);
-                return Err(Refusal::new(Reason::BadRequest, repeated).path(format!("?{}", param.name)));
+            let refuse =
+                |why: String| Err(Refusal::new(Reason::BadRequest, why).path(format!("?{}", param.name)));
+            match (param.kind, query.entry(param.name), typed) {
+                (ParamKind::Texts(_, most), Entry::Occupied(mut known), Some(Typed::Texts(more))) => {
+                    if let Some(Typed::Texts(texts)) = known.get_mut() {
+                        texts.extend(more);
+                        if texts.len() > most {
+                            return refuse(format!("the query names {} more than {most} times", param.name));
+                        }
+                    }
+                }
+                (_, Entry::Occupied(_), _) => {
+                    return refuse(format!("the query names {} twice", param.name));
+                }
+                (_, Entry::Vacant(free), typed) => {
+                    free.insert(typed);
+                }
             }
         }
         Ok(Query(query.into_iter().filter_map(|(name, typed)| Some((name, typed?))).collect()))
@@ -64,6 +83,22 @@ impl Query {
         match self.0.get(name) {
             Some(Typed::Text(text)) => Some(text),
             _ => None,
+        }
+    }
+
+    /// A repeated text's values.
+    pub(crate) fn texts(&self, name: &str) -> &[String] {
+        match self.0.get(name) {
+            Some(Typed::Texts(texts)) => texts,
+            _ => &[],
+        }
+    }
+
+    /// An object's entries.
+    pub(crate) fn object(&self, name: &str) -> Map<String, Value> {
+        match self.0.get(name) {
+            Some(Typed::Object(map, _)) => map.clone(),
+            _ => Map::new(),
         }
     }
 
@@ -111,6 +146,8 @@ impl Typed {
             Typed::Number(number) => number.to_string(),
             Typed::Text(text) => text.clone(),
             Typed::Filters(_) => self.record().to_string(),
+            Typed::Texts(texts) => texts.join(" "),
+            Typed::Object(map, _) => Value::Object(map.clone()).to_string(),
         }
     }
 
@@ -119,6 +156,11 @@ impl Typed {
             Typed::Flag(flag) => json!(flag),
             Typed::Number(number) => json!(number),
             Typed::Text(text) => json!(text),
+            Typed::Texts(texts) => json!(texts),
+            Typed::Object(map, false) => map.clone().into(),
+            Typed::Object(map, true) => {
+                map.keys().map(|name| (name.clone(), json!("[redacted]"))).collect::<Map<_, _>>().into()
+            }
             Typed::Filters(filters) => filters
                 .iter()
                 .map(|(key, values)| {
@@ -162,6 +204,16 @@ impl ParamKind {
                 "" => Ok(None),
                 _ => Err(Refusal::new(Reason::FieldNotAllowed, why)),
             },
+            ParamKind::Neutral(words, why) => match value.is_empty() || words.contains(&value) {
+                true => Ok(None),
+                false => Err(Refusal::new(Reason::FieldNotAllowed, why)),
+            },
+            ParamKind::Texts(most, _) => {
+                let typed = text(value.len() <= most, &format!("at most {most} bytes"))?;
+                Ok(typed.map(|_| Typed::Texts(vec![value.to_owned()])))
+            }
+            ParamKind::Arguments(most) => object(value, most, true),
+            ParamKind::Labels(most) => object(value, most, false),
             ParamKind::Filters(keys) => filters(value, keys),
         }
     }
@@ -263,6 +315,27 @@ fn filters(text: &str, keys: &[&str]) -> Result<Option<Typed>, Refusal> {
         }
     }
     Ok((!typed.is_empty()).then_some(Typed::Filters(typed)))
+}
+
+/// `{"name":"value"}`; of secrets a value may also be null.
+fn object(text: &str, most: usize, secret: bool) -> Result<Option<Typed>, Refusal> {
+    if matches!(text, "" | "null") {
+        return Ok(None);
+    }
+    let bad = || Refusal::new(Reason::BadRequest, r#"this is written {"name":"value"}"#);
+    let Value::Object(map) = json::read(text.as_bytes())? else { return Err(bad()) };
+    let name = |name: &String| {
+        !name.is_empty() && name.len() <= 256 && !name.chars().any(|c| c.is_control() || c == '=')
+    };
+    let value = |value: &Value| match value {
+        Value::String(text) => !text.contains('\0'),
+        Value::Null => secret,
+        _ => false,
+    };
+    if map.len() > most || !map.keys().all(name) || !map.values().all(value) {
+        return Err(bad());
+    }
+    Ok((!map.is_empty()).then_some(Typed::Object(map, secret)))
 }
 
 fn unknown(name: &str, params: &[Param]) -> Refusal {

@@ -3,7 +3,8 @@
 
 use crate::Effect::{self, Changes, None as Looks, ReadsOut};
 use crate::ParamKind::{
-    Empty, Filters, Flag, FlagOn, Never, Number, OneOf, PsArgs, Signal, Tail, Text, Time,
+    Arguments, Empty, Filters, Flag, FlagOn, Labels, Neutral, Never, Number, OneOf, PsArgs, Signal, Tail,
+    Text, Texts, Time,
 };
 use crate::Travel::{self, Hijack, Stream, Whole};
 use crate::{Access, Act, Body, Endpoint, Grant, Param, ParamKind};
@@ -96,11 +97,8 @@ const FILES: Why = (
 );
 const CONTENT: Why =
     (Reason::EndpointRefused, "image and container contents do not leave or enter this way", "docker pull");
-const BUILDKIT: Why = (
-    Reason::EndpointRefused,
-    "BuildKit sessions cannot be judged and are refused",
-    "DOCKER_BUILDKIT=0 docker build",
-);
+const BUILDKIT_IS_REFUSED: &str = "BuildKit sessions cannot be judged and are refused";
+const BUILDKIT: Why = (Reason::EndpointRefused, BUILDKIT_IS_REFUSED, "DOCKER_BUILDKIT=0 docker build");
 const REGISTRY: Why = (
     Reason::EndpointRefused,
     "the engine does not talk to registries on a worker's word",
@@ -127,9 +125,12 @@ const SOCKET: Why = (
     "docker run IMAGE (attaches over HTTP)",
 );
 
-const fn later(message: &'static str) -> Why {
-    (Reason::NotYet, message, "")
-}
+/// It ends builds of the other builder alone, whosever they are.
+const CANCEL: Why = (
+    Reason::EndpointRefused,
+    "a build is ended by closing its connection",
+    "docker build, and end it with Ctrl-C",
+);
 
 /// A signal and a time to wait, as stop and restart take them.
 const STOP: &[Param] = &[param("t", Number(-1, 3600)), param("signal", Signal)];
@@ -514,10 +515,13 @@ pub static ENDPOINTS: &[Endpoint] = &[
     refused("PUT", "/volumes/{name}", Changes, SWARM),
     row("DELETE", "/volumes/{name}", &[OWN], Changes, Whole, Act::VolumeRemove, &[param("force", Flag)]),
     // ── build ───────────────────────────────────────────────────────────────────────────────────
-    refused("POST", "/build", Changes, later("build comes with a later version")),
+    Endpoint {
+        body: Body::Context,
+        ..row("POST", "/build", &[Grant::Verb(Verb::Build)], Changes, Stream, Act::ImageBuild, BUILD)
+    },
     // Part of `docker system prune`, so it cannot be refused; the engine is not asked.
     row("POST", "/build/prune", &[Grant::Verb(Verb::Prune)], Looks, Whole, Act::BuildPrune, BUILD_PRUNE),
-    refused("POST", "/build/cancel", Changes, later("build comes with a later version")),
+    refused("POST", "/build/cancel", Changes, CANCEL),
     refused("POST", "/session", Changes, BUILDKIT),
     refused("POST", "/grpc", Changes, BUILDKIT),
     // ── registry ────────────────────────────────────────────────────────────────────────────────
@@ -585,6 +589,44 @@ const EVENT_FILTERS: &[&str] = &["container", "event", "image", "label", "networ
 
 const PRUNE: &[Param] = &[param("filters", Filters(&["label", "label!", "until"]))];
 const IMAGE_PRUNE: &[Param] = &[param("filters", Filters(&["dangling", "label", "label!", "until"]))];
+/// What a build may ask for, beyond the schema also what engines read without saying so. The sizes are forced.
+const BUILD: &[Param] = &[
+    param("dockerfile", Text(255)),
+    param("t", Texts(512, 16)),
+    param("q", Flag),
+    param("nocache", Flag),
+    // Containers of a build's steps never stay, whatever is asked.
+    param("rm", Flag),
+    param("forcerm", Flag),
+    param("memory", Number(0, i64::MAX)),
+    param("memswap", Number(0, i64::MAX)),
+    param("cpuperiod", Number(0, 1_000_000)),
+    param("cpuquota", Number(0, i64::MAX)),
+    param("cpushares", Number(0, 1024)),
+    param("shmsize", Number(0, i64::MAX)),
+    param("networkmode", Text(255)),
+    param("target", Text(255)),
+    param("buildargs", Arguments(256)),
+    param("labels", Labels(256)),
+    param("version", Neutral(&["1"], BUILDKIT_IS_REFUSED)),
+    param("session", Empty(BUILDKIT_IS_REFUSED)),
+    param("outputs", Neutral(&["null", "[]"], BUILDKIT_IS_REFUSED)),
+    // Only the other builder's sessions have an id to name a build by.
+    param("buildid", Empty(BUILDKIT_IS_REFUSED)),
+    param("cachefrom", Neutral(&["null", "[]"], "the cache is the engine's own: leave --cache-from out")),
+    param("pull", Never("a build pulls nothing: docker pull the image first")),
+    param("remote", Empty("the context comes with the request, and not from an address")),
+    param("squash", Never("layers are kept as they are: leave --squash out")),
+    param("isolation", Neutral(&["default"], "isolation is Windows': leave --isolation out")),
+    param("extrahosts", Empty("names of hosts are not given to builds: leave --add-host out")),
+    param("ulimits", Neutral(&["null", "[]"], "builds have the engine's own limits: leave --ulimit out")),
+    param("securityopt", Empty("builds have the engine's own confinement: leave --security-opt out")),
+    param("cgroupparent", Empty("builds stay in the engine's own control groups: leave --cgroup-parent out")),
+    param("cpusetcpus", Empty("a build is not bound to processors: leave --cpuset-cpus out")),
+    param("cpusetmems", Empty("a build is not bound to memory nodes: leave --cpuset-mems out")),
+    PLATFORM,
+];
+
 /// None of it matters, as nothing is removed.
 const BUILD_PRUNE: &[Param] = &[
     param("all", Flag),

@@ -36,7 +36,7 @@ fn request(row: &Endpoint, name: &str) -> Http {
         _ => json!({}),
     };
     match row.body {
-        Body::None => http,
+        Body::None | Body::Context => http,
         Body::Json(_) => http.header("Content-Type", "application/json").body(body.to_string().as_bytes()),
     }
 }

@@ -341,7 +341,7 @@ fn a_refusal_says_what_is_allowed_instead() {
     let body = refusal_body(&refusal);
     assert!(body["message"].as_str().unwrap().starts_with("doorward: refused (field_not_allowed): "));
     let verb = refused(&post("/build"));
-    assert_eq!((verb.reason, http_status(&verb)), (Reason::NotYet, 501));
+    assert_eq!((verb.reason, http_status(&verb)), (Reason::VerbNotAllowed, 403));
 }
 
 #[test]
