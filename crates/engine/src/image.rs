@@ -35,6 +35,11 @@ fn bears_digest(image: &Value, name: &ImageName) -> bool {
         })
 }
 
+/// Whether a text is what the engine would take for a reference or an id.
+pub(crate) fn could_name(asked: &str) -> bool {
+    ImageName::read(asked).is_some() || is_id(asked)
+}
+
 /// Whether a text could be meant as an image's id or the beginning of one.
 pub(crate) fn could_be_id(asked: &str) -> bool {
     is_id(asked)

@@ -5,6 +5,7 @@ use crate::image::{image_allowed, image_names, image_refused};
 use crate::image_name::{ImageName, is_id};
 use crate::judged::Judged;
 use crate::objects::{self, Standing, labels};
+use crate::own_images::is_own;
 use crate::{Act, Answer, Approved, Decision, Lookup, uri};
 use doorward_policy::{DockerRole, Reason, Refusal, Verb};
 use serde_json::{Value, json};
@@ -38,8 +39,7 @@ pub(crate) fn remove(judged: Judged<'_>) -> Decision {
     objects::first_allowing(roles, "no role grants 'rmi'", by).unwrap_or_else(Decision::Refuse)
 }
 
-/// Whether a role lets an image go. Labels are inherited: an image that an operator built upon a worker's bears
-/// the worker's, too, so that it is own only by names that the worker may give.
+/// Whether a role lets an image go.
 fn removable(
     found: &Value,
     asked: &str,
@@ -48,8 +48,7 @@ fn removable(
     force: bool,
 ) -> Result<(), Refusal> {
     let names = image_names(found);
-    let own = Standing::of(labels(found), worker) == Standing::Own;
-    if own && names.iter().all(|name| role.tags.iter().any(|glob| name.matches(glob))) {
+    if is_own(found, role, worker) {
         return Ok(());
     }
     let refuse = |why: &str| Err(Refusal::new(Reason::ObjectNotAllowed, why));
@@ -90,19 +89,19 @@ fn on(judged: Judged<'_>, role: &DockerRole, verb: Verb, image: &str) -> Approve
     approved
 }
 
-fn id(image: &Value) -> &str {
+pub(crate) fn id(image: &Value) -> &str {
     image.get("Id").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// An image that the worker may see: by a name that a role allows, or as its own.
-fn visible<'a>(asked: &str, judged: Judged<'a>) -> Option<&'a Value> {
+pub(crate) fn visible<'a>(asked: &str, judged: Judged<'a>) -> Option<&'a Value> {
     let found = judged.facts.about(&Lookup::Image(asked.to_owned()))?;
     let own = judged.standing(labels(found)) == Standing::Own;
     let named = judged.roles().any(|role| image_allowed(found, asked, role));
     ((own || named) && is_id(id(found))).then_some(found)
 }
 
-fn absent(asked: &str) -> Decision {
+pub(crate) fn absent(asked: &str) -> Decision {
     match ImageName::read(asked) {
         Some(name) => Decision::absent_image(&name),
         None => Decision::absent("image", asked),

@@ -7,7 +7,7 @@ use crate::query::Query;
 use crate::rules::OWNER;
 use crate::{
     Access, Act, Answer, Approved, Decision, Facts, Lookup, Request, build, connect, containers, create,
-    events, exec, images, prune, uri, volumes,
+    events, exec, images, own_images, prune, uri, volumes,
 };
 use doorward_policy::{Policy, Reason, Refusal, Verb};
 use serde_json::{Value, json};
@@ -60,6 +60,9 @@ pub fn judge(request: &Request, facts: &Facts, policy: &Policy, worker: &str) ->
         Act::ImageInspect | Act::ImageHistory => images::look(judged),
         Act::ImageRemove => images::remove(judged),
         Act::ImagePull => images::pull(judged),
+        Act::ImageTag => own_images::tag(judged),
+        Act::ImagePush => own_images::push(judged),
+        Act::ImageSave => own_images::save(judged),
         Act::NetworkInspect | Act::NetworkRemove => judged.network(),
         Act::NetworkConnect | Act::NetworkDisconnect => connect::judge(judged),
         Act::VolumeInspect | Act::VolumeRemove => judged.volume(),

@@ -32,6 +32,7 @@ mod kind;
 mod lifetime;
 mod needs;
 mod objects;
+mod own_images;
 mod present;
 mod prune;
 mod query;

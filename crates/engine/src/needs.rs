@@ -1,7 +1,7 @@
 //! What must be asked of the engine before a request can be judged.
 
 use crate::connect::named_container;
-use crate::image_name::{ImageName, is_id};
+use crate::image::could_name;
 use crate::objects::{self, Standing, could_begin_id, is_full_id, is_name, labels, plain_name};
 use crate::rules::{OWNER, named_networks, named_volumes, present_networks};
 use crate::{Act, ApiVersion, Facts, Lookup, Request, present, uri};
@@ -32,6 +32,7 @@ impl Request {
             | Act::ExecCreate => container(name),
             Act::ExecStart | Act::ExecInspect | Act::ExecResize => exec_needs(name, facts),
             Act::ImageInspect | Act::ImageHistory | Act::ImageRemove => image(name),
+            Act::ImageTag | Act::ImagePush | Act::ImageSave => self.image_needs(),
             Act::NetworkInspect | Act::NetworkRemove if is_name(name) => {
                 vec![Lookup::Network(name.to_owned())]
             }
@@ -145,8 +146,7 @@ fn container(name: &str) -> Vec<Lookup> {
 
 /// Only what the engine would take for a reference or an id is asked for.
 fn image(name: &str) -> Vec<Lookup> {
-    let known = ImageName::read(name).is_some() || is_id(name);
-    if known { vec![Lookup::Image(name.to_owned())] } else { Vec::new() }
+    if could_name(name) { vec![Lookup::Image(name.to_owned())] } else { Vec::new() }
 }
 
 fn start_needs(name: &str, found: Option<&Value>) -> Vec<Lookup> {

@@ -160,6 +160,9 @@ Made from the tables in `crates/engine`; `doorward` refuses everything that stan
 - An image is removed when it is own (it carries the label, and all its names are in the role's `tags`), or when it came
   from a registry, the role may pull it again, and `force` is not said. Of several names only the one named goes. Images
   made on the host by others stay. The values of build arguments are left out of `history`.
+- `tag`, `push` and `save` are for own images that bear a name, each with its own verb. `tag` gives names of the role's
+  `tags` that no image of others bears. A push goes to the registry in the image's name and carries no password;
+  `X-Registry-Auth` is never passed on.
 - What an image says itself (user, volumes, folder, labels, health check) is judged as if the request said it.
 - A new container carries `doorward.role`, the role that allowed it. With a `lifetime` in that role it is stopped when it
   was made so long ago, whatever its restart policy, and `start`, `restart`, `unpause`, `update` and

@@ -108,16 +108,6 @@ const CHECKPOINT: Why = (Reason::EndpointRefused, "checkpoints reach into the ho
 const DEBUG: Why = (Reason::EndpointRefused, "the engine's debug pages show its memory", "docker info");
 const COMMIT: Why =
     (Reason::EndpointRefused, "images are not made from containers", "ask the operator for the image");
-const PUSH: Why = (
-    Reason::EndpointRefused,
-    "images do not leave this host on a worker's word",
-    "ask the operator to push it",
-);
-const TAG: Why = (
-    Reason::EndpointRefused,
-    "a tag could stand in for another image",
-    "build it under the name that it is to have",
-);
 const UNKNOWN: Why = (Reason::EndpointRefused, "the Engine API has no such endpoint", "docker ps");
 const SOCKET: Why = (
     Reason::EndpointRefused,
@@ -423,7 +413,15 @@ pub static ENDPOINTS: &[Endpoint] = &[
         ],
     ),
     refused("GET", "/images/search", ReadsOut, REGISTRY),
-    refused("GET", "/images/get", ReadsOut, CONTENT),
+    row(
+        "GET",
+        "/images/get",
+        &[Grant::Verb(Verb::Save)],
+        ReadsOut,
+        Stream,
+        Act::ImageSave,
+        &[param("names", Texts(512, 16)), PLATFORM],
+    ),
     refused("POST", "/images/load", Changes, CONTENT),
     prune("/images/prune", Act::ImagePrune, IMAGE_PRUNE),
     row(
@@ -445,9 +443,33 @@ pub static ENDPOINTS: &[Endpoint] = &[
         &[PLATFORM],
     ),
     refused("GET", "/images/{name}/attestations", ReadsOut, CONTENT),
-    refused("GET", "/images/{name}/get", ReadsOut, CONTENT),
-    refused("POST", "/images/{name}/push", Changes, PUSH),
-    refused("POST", "/images/{name}/tag", Changes, TAG),
+    row(
+        "GET",
+        "/images/{name}/get",
+        &[Grant::Verb(Verb::Save)],
+        ReadsOut,
+        Stream,
+        Act::ImageSave,
+        &[PLATFORM],
+    ),
+    row(
+        "POST",
+        "/images/{name}/push",
+        &[Grant::Verb(Verb::Push)],
+        Changes,
+        Stream,
+        Act::ImagePush,
+        &[param("tag", Text(128)), PLATFORM],
+    ),
+    row(
+        "POST",
+        "/images/{name}/tag",
+        &[Grant::Verb(Verb::Tag)],
+        Changes,
+        Whole,
+        Act::ImageTag,
+        &[param("repo", Text(512)), param("tag", Text(128))],
+    ),
     row(
         "DELETE",
         "/images/{name}",

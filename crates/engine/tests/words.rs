@@ -31,6 +31,8 @@ const LINES: &[(&str, &str, &str)] = &[
     ("rm x", "DELETE", "/containers/{id}"),
     ("rmi x", "DELETE", "/images/{name}"),
     ("pull x", "POST", "/images/create"),
+    ("tag x y", "POST", "/images/{name}/tag"),
+    ("push x:1", "POST", "/images/{name}/push"),
     ("run x", "POST", "/containers/create"),
     ("system df", "GET", "/system/df"),
     ("events", "GET", "/events"),

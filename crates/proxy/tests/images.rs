@@ -10,7 +10,11 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use support::bench::{Bench, engine, engine_lines, text};
+use tempfile::TempDir;
 
 /// A further image upon the bench's, gone when dropped.
 struct Image(String);
@@ -65,8 +69,81 @@ fn a_history_is_shown_of_images_that_may_be_seen() {
     assert!(bench.refused(&["history", &theirs.0]).contains("No such image"));
 }
 
+/// A registry on a loopback port, ended when dropped.
+struct Registry {
+    server: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Registry {
+    fn start() -> Registry {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = folder.path().join("config.yml");
+        let text = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
+            folder.path().join("data").display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new("docker-registry");
+        command.arg("serve").arg(&config).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::null());
+        let server =
+            command.spawn().unwrap_or_else(|error| panic!("docker-registry: {error}; ./test installs it"));
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Registry { server, port, folder }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
 #[test]
-fn images_get_no_further_names_and_do_not_leave() {
+fn an_own_image_is_named_anew_saved_and_pushed() {
+    let bench = Bench::start();
+    let label = format!("LABEL doorward.worker={}", bench.worker);
+    let own = Image::new(&bench, "own", &[&label]);
+    let id = engine_lines(&["image", "inspect", "-f", "{{.Id}}", &own.0]);
+    let registry = Registry::start();
+    let second = Image(format!("127.0.0.1:{}/{}/own:2", registry.port, bench.worker));
+    bench.ok(&["tag", &own.0, &second.0]);
+    assert_eq!(engine_lines(&["image", "inspect", "-f", "{{.Id}}", &second.0]), id);
+
+    let archive = registry.folder.path().join("own.tar");
+    bench.ok(&["save", "-o", archive.to_str().unwrap(), &own.0, &second.0]);
+    let manifest = Command::new("tar").arg("-xOf").arg(&archive).arg("manifest.json").output().unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest.stdout).unwrap();
+    let mut names: Vec<&str> =
+        manifest[0]["RepoTags"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, [second.0.as_str(), own.0.as_str()]);
+
+    bench.ok(&["push", &second.0]);
+    let listed = std::fs::read_dir(
+        registry
+            .folder
+            .path()
+            .join(format!("data/docker/registry/v2/repositories/{}/own/_manifests/tags", bench.worker)),
+    );
+    let tags: Vec<_> = listed.unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(tags, ["2"]);
+    // A name that is borne by an image of others stays with it.
+    let taken = Image(format!("{}/own:taken", bench.worker));
+    assert!(engine(&["tag", &bench.image, &taken.0]).status.success());
+    let before = engine_lines(&["image", "inspect", "-f", "{{.Id}}", &taken.0]);
+    assert!(bench.refused(&["tag", &own.0, &taken.0]).contains("object_not_allowed"));
+    assert_eq!(engine_lines(&["image", "inspect", "-f", "{{.Id}}", &taken.0]), before);
+}
+
+#[test]
+fn images_of_others_get_no_further_names_and_do_not_leave() {
     let bench = Bench::start();
     let before =
         engine_lines(&["images", "-q", "--no-trunc", "--filter", &format!("reference={}*", bench.worker)]);

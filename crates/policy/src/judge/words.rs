@@ -39,8 +39,9 @@ const LOGIN: &str = "registry passwords are the operator's";
 const CONTEXT: &str = "doorward chooses the engine: your own socket";
 const BUILDKIT: &str = "BuildKit is not mediated yet; only the classic builder will be";
 const REGISTRY: &str = "images come from a registry that the policy names";
-const OFF_HOST: &str = "it takes images off the host";
-const OTHER_TAG: &str = "a tag could stand in for another image";
+const ARCHIVE: &str = "an archive is no text that a line could answer";
+const SAVE: Option<(Verb, &str)> =
+    Some((Verb::Save, "the same on your side, with DOCKER_HOST=ssh://USER@HOST"));
 const COMMIT: &str = "images come from `images` and `tags` of the policy alone";
 const DIFF: &str = "it lists a container's files";
 const EXEC: &str = "what runs in a container is decided by the exec table";
@@ -80,9 +81,9 @@ pub(super) const WORDS: &[(&str, Meaning)] = &[
     ("image pull", Is(&[Verb::Pull])), ("image build", Is(&[Verb::Build])), ("image prune", Is(&[Verb::Prune])),
     ("image load", Refused(VerbNotAllowed, REGISTRY, PULL)),
     ("image import", Refused(VerbNotAllowed, REGISTRY, PULL)),
-    ("image save", Refused(VerbNotAllowed, OFF_HOST, None)),
-    ("image push", Refused(VerbNotAllowed, OFF_HOST, None)),
-    ("image tag", Refused(VerbNotAllowed, OTHER_TAG, None)),
+    ("image save", Refused(VerbNotAllowed, ARCHIVE, SAVE)),
+    ("image push", Is(&[Verb::Push])),
+    ("image tag", Is(&[Verb::Tag])),
     ("network ls", Is(&[Verb::NetworkLs])), ("network list", Is(&[Verb::NetworkLs])), ("network inspect", Is(&[Verb::Inspect, Verb::NetworkLs, Verb::Run])),
     ("network create", Refused(VerbNotAllowed, NETWORK, OWN_CLIENT)),
     ("network rm", Refused(VerbNotAllowed, NETWORK, OWN_CLIENT)),
@@ -110,9 +111,9 @@ pub(super) const WORDS: &[(&str, Meaning)] = &[
     ("port", Is(INSPECT)),
     ("import", Refused(VerbNotAllowed, REGISTRY, PULL)),
     ("load", Refused(VerbNotAllowed, REGISTRY, PULL)),
-    ("save", Refused(VerbNotAllowed, OFF_HOST, None)),
-    ("push", Refused(VerbNotAllowed, OFF_HOST, None)),
-    ("tag", Refused(VerbNotAllowed, OTHER_TAG, None)),
+    ("save", Refused(VerbNotAllowed, ARCHIVE, SAVE)),
+    ("push", Is(&[Verb::Push])),
+    ("tag", Is(&[Verb::Tag])),
     ("search", Refused(VerbNotAllowed, "it asks a registry in the engine's name", None)),
     ("login", Refused(VerbNotAllowed, LOGIN, None)), ("logout", Refused(VerbNotAllowed, LOGIN, None)),
     ("plugin", Refused(VerbNotAllowed, PLUGIN, None)), ("context", Refused(VerbNotAllowed, CONTEXT, None)),

@@ -28,6 +28,9 @@ pub enum Verb {
     Rm,
     Rmi,
     Pull,
+    Tag,
+    Push,
+    Save,
     Run,
     Exec,
     Build,
@@ -48,16 +51,13 @@ impl Verb {
         (Verb::History, "history"), (Verb::Wait, "wait"), (Verb::Start, "start"), (Verb::Stop, "stop"),
         (Verb::Restart, "restart"), (Verb::Kill, "kill"), (Verb::Pause, "pause"), (Verb::Unpause, "unpause"),
         (Verb::Rename, "rename"), (Verb::Update, "update"), (Verb::Rm, "rm"), (Verb::Rmi, "rmi"),
-        (Verb::Pull, "pull"), (Verb::Run, "run"), (Verb::Exec, "exec"), (Verb::Build, "build"),
+        (Verb::Pull, "pull"), (Verb::Tag, "tag"), (Verb::Push, "push"), (Verb::Save, "save"), (Verb::Run, "run"), (Verb::Exec, "exec"), (Verb::Build, "build"),
         (Verb::Compose, "compose"), (Verb::Df, "df"), (Verb::Prune, "prune"), (Verb::Events, "events"),
         (Verb::NetworkLs, "network ls"), (Verb::VolumeLs, "volume ls"),
     ];
 
     /// Words of the docker command that no policy can grant, with why.
     pub const NEVER: &[(&str, &str)] = &[
-        ("tag", "a tag could stand in for another image"),
-        ("push", "it takes images off the host"),
-        ("save", "it takes images off the host"),
         ("load", "images come from a registry, or are built"),
         ("import", "images come from a registry, or are built"),
         ("commit", "images come from a registry, or are built"),
