@@ -1,5 +1,6 @@
 //! A line as a whole: its bytes, and what it says.
 
+use crate::agent::lookalike;
 use crate::characters::{bad_encoding, refuse_hidden};
 use crate::limits::{MAX_LINE, SHORTER};
 use crate::list::Line;
@@ -17,6 +18,10 @@ use doorward_policy::{Reason, Refusal, is_hidden};
 /// `column N`, counted in characters from 1); `bad_request` for an unfinished quote, for an operator or a
 /// `sudo` without a command; `not_in_policy` for the server side of a file transfer.
 pub fn read(bytes: &[u8]) -> Result<Line, Refusal> {
+    read_text(bytes).map_err(|refusal| lookalike(bytes, refusal))
+}
+
+fn read_text(bytes: &[u8]) -> Result<Line, Refusal> {
     let text = text(bytes)?;
     line(text).map_err(|refusal| transfer::of_line(text).map_or(refusal, Transfer::refuse))
 }

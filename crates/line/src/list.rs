@@ -97,6 +97,24 @@ impl List {
         let rest = self.rest.iter().map(|(_, pipeline)| pipeline);
         std::iter::once(&self.first).chain(rest).flat_map(|pipeline| &pipeline.stages)
     }
+
+    /// The words of the only command, when there is one.
+    pub fn only(&self) -> Option<&[String]> {
+        match (self.first.stages.as_slice(), self.rest.as_slice()) {
+            ([stage], []) => Some(stage.command.argv()),
+            _ => None,
+        }
+    }
+
+    /// The same list with other words in each command, for showing.
+    pub fn shown_with(&self, words: impl Fn(&[String]) -> Vec<String>) -> String {
+        let mut shown = self.clone();
+        let rest = shown.rest.iter_mut().map(|(_, pipeline)| pipeline);
+        for stage in std::iter::once(&mut shown.first).chain(rest).flat_map(|pipeline| &mut pipeline.stages) {
+            stage.command.words = words(&stage.command.words);
+        }
+        shown.to_string()
+    }
 }
 
 impl fmt::Display for List {

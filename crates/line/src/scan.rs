@@ -193,9 +193,15 @@ impl Scanner<'_> {
         let refuse = |construct: &Construct, spelling| Err(construct.refuse(spelling, self.at));
         match (&self.word, c) {
             (None, '~') => refuse(&TILDE, "~"),
+            // bash takes `NAME=~` and `NAME=x:~` for one anywhere in a line.
+            (Some(word), '~') if word.is_assignment() && word.text.ends_with(['=', ':']) => {
+                refuse(&TILDE, "~")
+            }
             (None, '#') => refuse(&COMMENT, "#"),
             (Some(word), ',') if word.braces > 0 => refuse(&BRACE, "{…,"),
             (Some(word), '.') if word.braces > 0 && self.rest.starts_with("..") => refuse(&BRACE, "{….."),
+            // The two may be parted by a line that goes on.
+            (Some(word), '.') if word.braces > 0 && word.text.ends_with('.') => refuse(&BRACE, "{….."),
             _ => Ok(()),
         }
     }

@@ -7,8 +7,10 @@ use doorward_policy::{Reason, Refusal};
 pub(crate) struct Transfer {
     /// What its user calls it.
     name: &'static str,
-    /// The first words of the command; the first of all in any folder.
-    words: &'static [&'static str],
+    /// The program, in any folder.
+    program: &'static str,
+    /// What makes it a server.
+    mark: Mark,
     /// What to do instead.
     instead: &'static str,
 }
@@ -18,23 +20,35 @@ const OUTPUT: &str =
     "what a line prints, kept on your side: `ssh HOST LINE > FILE`; `runs export` for what was kept here";
 const CLONE: &str = "`git` on your side";
 
+/// By what a program is known to be the side of a transfer that is on the host.
+enum Mark {
+    /// Whatever follows.
+    Any,
+    /// This word comes first, or among the options that come first.
+    Word(&'static str),
+    /// One of these letters is among the options that come first, by itself or with others.
+    Letters(&'static [char]),
+}
+
 /// Every one that is known.
 const TRANSFERS: &[Transfer] = &[
-    transfer("scp", &["scp", "-t"], OUTPUT),
-    transfer("scp", &["scp", "-f"], OUTPUT),
-    transfer("sftp", &["sftp-server"], OUTPUT),
-    transfer("sftp", &["internal-sftp"], OUTPUT),
-    transfer("rsync", &["rsync", "--server"], OUTPUT),
-    transfer("git", &["git-upload-pack"], CLONE),
-    transfer("git", &["git-receive-pack"], CLONE),
-    transfer("git", &["git-upload-archive"], CLONE),
-    transfer("git", &["git", "upload-pack"], CLONE),
-    transfer("git", &["git", "receive-pack"], CLONE),
-    transfer("git", &["git", "upload-archive"], CLONE),
+    transfer("scp", "scp", Mark::Letters(&['t', 'f']), OUTPUT),
+    transfer("sftp", "sftp", Mark::Any, OUTPUT),
+    transfer("sftp", "sftp-server", Mark::Any, OUTPUT),
+    transfer("sftp", "internal-sftp", Mark::Any, OUTPUT),
+    transfer("rsync", "rsync", Mark::Word("--server"), OUTPUT),
+    transfer("git", "git-upload-pack", Mark::Any, CLONE),
+    transfer("git", "git-receive-pack", Mark::Any, CLONE),
+    transfer("git", "git-upload-archive", Mark::Any, CLONE),
+    transfer("git", "git-lfs-authenticate", Mark::Any, CLONE),
+    transfer("git", "git-lfs-transfer", Mark::Any, CLONE),
+    transfer("git", "git", Mark::Word("upload-pack"), CLONE),
+    transfer("git", "git", Mark::Word("receive-pack"), CLONE),
+    transfer("git", "git", Mark::Word("upload-archive"), CLONE),
 ];
 
-const fn transfer(name: &'static str, words: &'static [&'static str], instead: &'static str) -> Transfer {
-    Transfer { name, words, instead }
+const fn transfer(name: &'static str, program: &'static str, mark: Mark, instead: &'static str) -> Transfer {
+    Transfer { name, program, mark, instead }
 }
 
 impl Transfer {
@@ -55,14 +69,17 @@ pub(crate) fn of_line(line: &str) -> Option<&'static Transfer> {
 pub(crate) fn of_words<S: AsRef<str>>(words: &[S]) -> Option<&'static Transfer> {
     let (first, rest) = words.split_first()?;
     let program = first.as_ref().rsplit('/').next().unwrap_or_default();
-    TRANSFERS.iter().find(|transfer| {
-        let Some((name, marks)) = transfer.words.split_first() else { return false };
-        *name == program && marks.iter().all(|mark| has_mark(rest, mark))
-    })
+    let rest: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
+    TRANSFERS.iter().find(|transfer| transfer.program == program && transfer.mark.is_in(&rest))
 }
 
-/// Whether `mark` is the first of the words or one of the options that they begin with.
-fn has_mark<S: AsRef<str>>(words: &[S], mark: &str) -> bool {
-    let mut words = words.iter().map(AsRef::as_ref).peekable();
-    words.peek() == Some(&mark) || words.take_while(|word| word.starts_with('-')).any(|word| word == mark)
+impl Mark {
+    fn is_in(&self, words: &[&str]) -> bool {
+        let mut options = words.iter().take_while(|word| word.starts_with('-'));
+        match self {
+            Mark::Any => true,
+            Mark::Word(mark) => words.first() == Some(mark) || options.any(|word| word == mark),
+            Mark::Letters(letters) => options.any(|word| !word.starts_with("--") && word.contains(*letters)),
+        }
+    }
 }

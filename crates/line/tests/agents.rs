@@ -114,6 +114,27 @@ fn other_scripts_for_bash_are_lines_like_any_other() {
 }
 
 #[test]
+fn a_script_of_another_version_is_refused_with_what_is_known() {
+    let wrapped = cases().find(|(_, is)| is["line"] == "docker ps" && is["cwd"] == HOME).unwrap().0;
+    let snapshot = cases().find(|(_, is)| is["step"] == "snapshot").unwrap().0;
+    for sent in [
+        wrapped.replace("umask 077", "umask 077; id"),
+        wrapped.replace("__HERMES_CWD_", "__HERMES_PWD_"),
+        wrapped.replace("bash -c ", "bash -lc "),
+        wrapped.replace("/tmp/hermes-snap-", "/var/tmp/hermes-snap-"),
+        wrapped.replace("docker ps", &"x".repeat(MAX_AGENT)),
+        snapshot.replace("set +u", "set -u"),
+        format!("{snapshot}; id"),
+    ] {
+        assert_eq!(agent(sent.as_bytes(), HOME), None, "{sent:.300}");
+        let refusal = read(sent.as_bytes()).unwrap_err();
+        assert!(refusal.message.contains("Hermes' SSH backend"), "{refusal:?}");
+        assert!(refusal.nearest.is_some_and(|nearest| nearest.contains("hermes-agent 0.19")), "{sent:.300}");
+    }
+    assert!(!read(b"bash -c 'echo $x'").unwrap_err().message.contains("Hermes"));
+}
+
+#[test]
 fn what_would_hide_something_is_no_working_folder() {
     let wrapped = cases().find(|(_, is)| is["step"] == "wrapped" && is["cwd"] == "/srv/a b").unwrap().0;
     assert!(agent(wrapped.as_bytes(), HOME).is_some());

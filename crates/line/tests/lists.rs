@@ -186,6 +186,14 @@ fn file_transfers_are_refused_by_name_whatever_else_is_wrong() {
         ("internal-sftp''", "sftp"),
         ("sudo -n 'scp' -f x", "scp"),
         ("true && scp -t x", "scp"),
+        ("scp -qt /tmp", "scp"),
+        ("scp -rpt -- /tmp", "scp"),
+        ("scp -v -pf x", "scp"),
+        ("sftp", "sftp"),
+        ("sftp -b - host", "sftp"),
+        ("git upload-archive x", "git"),
+        ("git receive-pack 'x", "git"),
+        ("git-lfs-authenticate x.git upload", "git"),
     ];
     for (line, name) in cases {
         let refusal = refusal(line);

@@ -105,6 +105,10 @@ fn constructs_are_refused_by_name_where_they_stand() {
         ("ls ~/x", "home folder", 4),
         ("a {b,c}", "brace expansion", 5),
         ("a {1..9}", "brace expansion", 5),
+        ("a {1.\\\n.3}", "brace expansion", 8),
+        ("a b=~", "home folder", 5),
+        ("a b=x:~/y", "home folder", 7),
+        ("a b+=\\\n~", "home folder", 8),
         ("! a", "negation", 1),
         ("A=b cmd", "assignment", 1),
         ("LD_PRELOAD=/x docker ps", "assignment", 1),
@@ -233,9 +237,9 @@ fn quote_shows_what_no_line_may_hold_escaped() {
     assert_eq!(quote(&["a b".into(), "it's".into(), "\u{1b}".into()]), r"'a b' 'it'\''s' '\u{1b}'");
 }
 
-/// What `sh` makes of the words after `printf`.
-fn sh(line: &str) -> Vec<String> {
-    let out = std::process::Command::new("sh")
+/// What a shell makes of the words after `printf`.
+fn made_by(shell: &str, line: &str) -> Vec<String> {
+    let out = std::process::Command::new(shell)
         .arg("-c")
         .arg(format!("printf '%s\\0' . {line}"))
         .env("PATH", "/usr/bin:/bin")
@@ -260,6 +264,7 @@ fn pieces() -> impl Strategy<Value = String> {
         1 => Just("\\\n".to_owned()),
         1 => Just("''".to_owned()),
         1 => "[$`*?\\[\\]~#!{}();|&<>\"'\\\\]",
+        1 => prop::sample::select(vec!["a=", "~", "{1", "{a", ".", ",", "}", "=~", ":~", "+="]).prop_map(str::to_owned),
     ];
     proptest::collection::vec(piece, 1..12).prop_map(|pieces| pieces.concat())
 }
@@ -287,11 +292,14 @@ proptest! {
     }
 
     #[test]
-    fn accepted_lines_mean_to_sh_what_they_mean_here(line in pieces()) {
+    fn accepted_lines_mean_to_shells_what_they_mean_here(line in pieces()) {
         if let Ok(Line::List(list)) = read(format!("printf {line}").as_bytes())
             && list.stages().count() == 1
         {
-            prop_assert_eq!(&list.first.stages[0].command.argv()[1..], &sh(&line)[..], "{:?}", line);
+            for shell in ["dash", "bash"] {
+                let made = made_by(shell, &line);
+                prop_assert_eq!(&list.first.stages[0].command.argv()[1..], &made[..], "{} {:?}", shell, line);
+            }
         }
     }
 }

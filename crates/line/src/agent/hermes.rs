@@ -8,6 +8,16 @@ use doorward_policy::is_clean;
 /// How Hermes begins what it gives to bash.
 const SHELLS: &[&str] = &["bash -c ", "bash -l -c "];
 
+/// What the scripts of every version have had in them so far.
+const SIGNS: &[&str] = &["__HERMES_", "__hermes_", "hermes-snap-"];
+
+/// Whether a line is a script for a shell with something of Hermes in it.
+pub(super) fn looks_alike(line: &[u8]) -> bool {
+    let shells: [&[u8]; 2] = [b"bash -", b"sh -"];
+    let has = |sign: &str| line.windows(sign.len()).any(|window| window == sign.as_bytes());
+    shells.iter().any(|shell| line.starts_with(shell)) && SIGNS.iter().any(|sign| has(sign))
+}
+
 /// What Hermes does about its own folder, `HOME/.hermes`.
 pub(super) fn housekeeping(line: &str, home: &str) -> Option<Agent> {
     let own = format!("{home}/.hermes");

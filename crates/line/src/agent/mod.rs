@@ -9,6 +9,7 @@ mod hermes;
 mod shlex;
 
 use crate::line::read;
+use doorward_policy::Refusal;
 
 /// Longest text that is looked at, in bytes. The line inside has the limits of [`read`].
 pub const MAX_AGENT: usize = 96 * 1024;
@@ -70,6 +71,22 @@ pub fn agent(line: &[u8], home: &str) -> Option<Agent> {
     }
     let line = std::str::from_utf8(line).ok()?;
     hermes::housekeeping(line, home).or_else(|| hermes::script(line, home))
+}
+
+/// The refusal of a line that only looks like a script of Hermes: nobody wrote that by hand, so what is wrong is
+/// not what the reader stumbled on.
+pub(crate) fn lookalike(line: &[u8], refusal: Refusal) -> Refusal {
+    if !hermes::looks_alike(line) {
+        return refusal;
+    }
+    let message = format!(
+        "this looks like the script that Hermes' SSH backend sends, but of another version than is known here, or \
+         with something added; read as a line: {}",
+        refusal.message
+    );
+    Refusal { message, ..refusal }.nearest(
+        "the script exactly as hermes-agent 0.19 writes it; or the command in it by itself, without the script",
+    )
 }
 
 /// The line without the `&` that sends it, or the last command of it, into the background: `LINE &`, and
