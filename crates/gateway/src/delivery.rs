@@ -1,5 +1,8 @@
 //! Where a line's output goes: cleaned, up to the line's limit, to the session when there is one, and to the
 //! saved run when there is one.
+//!
+//! The limit holds for what the commands write and for what is handed on alike: cleaning makes three bytes of
+//! one that is no UTF-8, and nothing of a control sequence.
 
 use crate::clean::Cleaner;
 use crate::clock;
@@ -37,6 +40,8 @@ struct Inner {
     /// For stdout and stderr while output is to be cleaned.
     cleaners: Option<(Cleaner, Cleaner)>,
     told: Delivered,
+    /// Bytes that were handed on.
+    handed: u64,
 }
 
 /// What a run adds to a delivery.
@@ -62,7 +67,8 @@ pub(crate) struct Delivered {
 impl Delivery {
     /// To this session, or to none.
     pub(crate) fn new(outlet: Option<Outlet>) -> Self {
-        let inner = Inner { outlet, gone: false, kept: None, cleaners: None, told: Delivered::default() };
+        let told = Delivered::default();
+        let inner = Inner { outlet, gone: false, kept: None, cleaners: None, told, handed: 0 };
         Delivery { inner: Mutex::new(inner), save_at: Cell::new(None) }
     }
 
@@ -92,8 +98,9 @@ impl Delivery {
         err.finish(&mut last_err);
         inner.told.removed = inner.told.removed.saturating_add(out.removed()).saturating_add(err.removed());
         for (stream, bytes) in [(Stream::Out, last_out), (Stream::Err, last_err)] {
-            if !inner.told.cut && !bytes.is_empty() {
-                self.hand_on(&mut inner, stream, bytes).await;
+            if !inner.told.cut {
+                // The pipeline has ended: there is nothing that a limit would still stop.
+                let _ = self.hand_on(&mut inner, stream, bytes).await;
             }
         }
     }
@@ -103,39 +110,38 @@ impl Delivery {
     pub(crate) async fn put(&self, stream: Stream, mut bytes: Vec<u8>) -> Result<(), Halt> {
         let mut inner = self.inner.lock().await;
         let inner = &mut *inner;
-        let limit = inner.kept.as_ref().map_or(u64::MAX, |kept| kept.limit);
-        let room = limit.saturating_sub(inner.told.bytes);
+        if inner.told.cut {
+            inner.told.bytes = inner.told.bytes.saturating_add(length(&bytes));
+            return Err(Halt::Full);
+        }
+        let room = inner.limit().saturating_sub(inner.told.bytes);
         inner.told.bytes = inner.told.bytes.saturating_add(length(&bytes));
-        if inner.told.cut {
-            return Err(Halt::Full);
-        }
-        if length(&bytes) > room {
-            inner.told.cut = true;
-            bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-        }
+        let is_over = cut(&mut bytes, room);
         let clean = cleaned(&mut inner.cleaners, stream, bytes);
-        self.hand_on(inner, stream, clean).await;
-        if inner.told.cut {
-            let mark = format!("doorward: output cut at {}\n", clock::size(limit)).into_bytes();
-            inner.send(&ToSession::Stderr(mark)).await;
-            return Err(Halt::Full);
+        self.hand_on(inner, stream, clean).await?;
+        if is_over {
+            return inner.end_at_limit().await;
         }
         if inner.gone { Err(Halt::Gone) } else { Ok(()) }
     }
 
-    async fn hand_on(&self, inner: &mut Inner, stream: Stream, bytes: Vec<u8>) {
-        if bytes.is_empty() {
-            return;
+    /// As much of a piece as the limit leaves room for; `Err` when that is not all.
+    async fn hand_on(&self, inner: &mut Inner, stream: Stream, mut bytes: Vec<u8>) -> Result<(), Halt> {
+        let is_over = cut(&mut bytes, inner.limit().saturating_sub(inner.handed));
+        inner.handed = inner.handed.saturating_add(length(&bytes));
+        if !bytes.is_empty() {
+            if let Some(kept) = &mut inner.kept {
+                kept.recorder.write(stream, bytes.clone()).await;
+                let due = || Some(Instant::now() + kept.gateway.timing.save);
+                self.save_at.set(self.save_at.get().or_else(due));
+            }
+            let frame = match stream {
+                Stream::Out => ToSession::Stdout(bytes),
+                Stream::Err => ToSession::Stderr(bytes),
+            };
+            inner.send(&frame).await;
         }
-        if let Some(kept) = &mut inner.kept {
-            kept.recorder.write(stream, bytes.clone()).await;
-            self.save_at.set(self.save_at.get().or_else(|| Some(Instant::now() + kept.gateway.timing.save)));
-        }
-        let frame = match stream {
-            Stream::Out => ToSession::Stdout(bytes),
-            Stream::Err => ToSession::Stderr(bytes),
-        };
-        inner.send(&frame).await;
+        if is_over { inner.end_at_limit().await } else { Ok(()) }
     }
 
     /// The session has stalled, or a frame to it was broken off: nothing more is sent to it.
@@ -193,6 +199,18 @@ impl Delivery {
 }
 
 impl Inner {
+    fn limit(&self) -> u64 {
+        self.kept.as_ref().map_or(u64::MAX, |kept| kept.limit)
+    }
+
+    /// Nothing more is handed on: says so.
+    async fn end_at_limit(&mut self) -> Result<(), Halt> {
+        self.told.cut = true;
+        let mark = format!("doorward: output cut at {}\n", clock::size(self.limit())).into_bytes();
+        self.send(&ToSession::Stderr(mark)).await;
+        Err(Halt::Full)
+    }
+
     async fn send(&mut self, frame: &ToSession) {
         if let Some(outlet) = &mut self.outlet
             && outlet.send_patiently(frame).await.is_err()
@@ -201,6 +219,18 @@ impl Inner {
             self.gone = true;
         }
     }
+}
+
+/// Shortens a piece to `room` bytes, or to the last whole character before; whether it was longer.
+fn cut(bytes: &mut Vec<u8>, room: u64) -> bool {
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    if bytes.len() <= room {
+        return false;
+    }
+    let is_continuation = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
+    let back = (0..4).find(|back| !is_continuation(room.saturating_sub(*back))).unwrap_or(0);
+    bytes.truncate(room.saturating_sub(back));
+    true
 }
 
 /// What is left of a piece once its stream's control sequences are taken out.

@@ -100,6 +100,9 @@ pub(crate) async fn pump(
             Err(Halt::Full) => stop.now(OUTPUT_LIMIT),
             Err(Halt::Gone) => stop.now(DISCONNECT),
         }
+        // Reading what is there and cleaning it away waits for nothing: without this, a flood of control
+        // sequences would leave no other session a turn.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -81,6 +81,28 @@ fn two_hundred_lines_at_once_keep_the_limits_and_lose_nothing() {
 }
 
 #[test]
+fn a_flood_of_which_nothing_is_left_leaves_others_their_turn() {
+    let house = House::with_policy(&POLICY.replace("\"1MiB\"", "\"64GiB\""));
+    let noise = house.file("noise");
+    std::fs::write(&noise, b"\x1bc".repeat(1 << 20)).unwrap();
+    let flood = house.send(format!("sh -c 'while :; do cat {}; done'", noise.display()));
+    house.broker.wait_for(|message| matches!(message, ToBroker::Run { .. }));
+    for _ in 0..20 {
+        assert_eq!(house.say("whoami").exit, Some(0));
+    }
+    drop(flood);
+    house.broker.wait_until_idle();
+}
+
+#[test]
+fn a_flood_of_which_nothing_is_left_ends_at_the_limit() {
+    let house = House::new();
+    let answered = house.say("sh -c 'while :; do printf \"\\033c\\033c\\033c\\033c\"; done'");
+    assert_eq!((answered.out().as_str(), answered.exit), ("", Some(143)));
+    assert_eq!(answered.err(), "doorward: output cut at 1 MiB\n");
+}
+
+#[test]
 fn a_flood_of_one_run_does_not_keep_another_waiting() {
     let house = House::with_policy(&POLICY.replace("\"1MiB\"", "\"1GiB\""));
     let flood = house.send("dash -c 'while :; do head -c 65536 /dev/zero; done'");
