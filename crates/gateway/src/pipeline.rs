@@ -14,7 +14,7 @@ use crate::word::Word;
 use crate::words::{Speaker, Voice};
 use doorward_policy::{Reason, Refusal};
 use doorward_wire::broker::{RequestId, ToBroker};
-use doorward_wire::client::Running;
+use doorward_wire::client::{LinkError, Running};
 use std::os::fd::OwnedFd;
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::watch;
@@ -75,7 +75,11 @@ impl Course<'_> {
             stdin: ready.ends.len() > 2,
             seconds: (!is_first).then(|| self.left().as_secs().max(1)),
         };
-        match self.asking.gateway.link.run(id.clone(), message, ready.ends).await {
+        let link = &self.asking.gateway.link;
+        // A line that has begun, or of which nobody knows whether it has, is not one that was refused.
+        let may_have_begun = !is_first || link.is_connected();
+        match link.run(id.clone(), message, ready.ends).await {
+            Err(LinkError::Gone) if may_have_begun => self.ended(pipeline, Ending::broker_gone()),
             // The broker has recorded its own refusal.
             Err(error) => self.refused(pipeline, refuse::by_broker(error)),
             Ok(running) => {
@@ -205,7 +209,11 @@ impl Course<'_> {
     }
 
     fn refused(&self, pipeline: &Pipeline, refusal: Refusal) -> Ran {
-        let ending = Ending::refused(refusal);
+        self.ended(pipeline, Ending::refused(refusal))
+    }
+
+    /// All of it ended alike.
+    fn ended(&self, pipeline: &Pipeline, ending: Ending) -> Ran {
         let stages = pipeline.commands.iter().map(|command| self.end_of(command, None, &ending)).collect();
         Ran { ending, stages }
     }

@@ -55,6 +55,37 @@ fn output_of_exactly_the_limit_is_not_cut() {
 }
 
 #[test]
+fn the_limit_holds_for_what_cleaning_makes_of_an_output() {
+    let house = House::new();
+    let answered = house.say("sh -c 'head -c 900000 /dev/zero | tr \"\\0\" \"\\377\"'");
+    assert_eq!(answered.out(), "\u{fffd}".repeat((1 << 20) / 3), "cut between characters");
+    assert_eq!(answered.err(), "doorward: output cut at 1 MiB\n");
+    let shown = house.say(format!("runs show {}", house.newest_run()));
+    assert_eq!(shown.stdout, answered.stdout);
+    assert!(shown.err().contains("the saved output is not whole"), "{}", shown.err());
+}
+
+#[test]
+fn a_line_whose_broker_goes_away_between_two_commands_is_cut_off() {
+    let house = House::new();
+    let (go, begun) = (house.file("go"), house.file("begun"));
+    let wait =
+        format!("sh -c 'echo 1 > {}; while [ ! -e {} ]; do sleep 0.01; done'", begun.display(), go.display());
+    let mut session = house.send(format!("{wait}; sh -c 'echo never'"));
+    while !begun.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    house.broker.go_silent();
+    std::fs::write(go, "").unwrap();
+    house.broker.wait_for_runs(2);
+    house.broker.stop();
+    let answered = listen(&mut session);
+    assert_eq!((answered.out().as_str(), answered.exit), ("", Some(125)), "{answered:?}");
+    let listed = house.say("runs 1").out();
+    assert!(listed.contains("cut off"), "{listed}");
+}
+
+#[test]
 fn the_deadline_exits_with_124_and_says_so() {
     let house = House::new();
     house.broker.end_next_with(End::Deadline);

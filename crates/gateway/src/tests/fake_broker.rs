@@ -37,6 +37,8 @@ struct State {
     refusing: Option<&'static str>,
     /// What the next run ends with instead of being run.
     next_end: Option<End>,
+    /// Whether it hears runs and does nothing.
+    silent: bool,
     connection: Option<UnixStream>,
     listening: bool,
 }
@@ -96,6 +98,19 @@ impl FakeBroker {
 
     pub(super) fn refuse_with(&self, reason: Option<&'static str>) {
         self.with(|state| state.refusing = reason);
+    }
+
+    /// From now on runs are heard and not answered.
+    pub(super) fn go_silent(&self) {
+        self.with(|state| state.silent = true);
+    }
+
+    /// Waits until so many runs were heard.
+    pub(super) fn wait_for_runs(&self, count: usize) {
+        let runs = |state: &State| {
+            state.heard.iter().filter(|message| matches!(message, ToBroker::Run { .. })).count()
+        };
+        self.wait(|state| (runs(state) >= count).then_some(()));
     }
 
     pub(super) fn end_next_with(&self, end: End) {
@@ -163,6 +178,7 @@ impl FakeBroker {
             (ToBroker::Intent { request, .. }, None) => {
                 tell(socket, &FromBroker::Recorded { request, seq: 1 })
             }
+            (ToBroker::Run { .. }, None) if self.with(|state| state.silent) => {}
             (ToBroker::Run { request, stages, .. }, None) => {
                 self.run(request, stages, fds, socket);
             }
