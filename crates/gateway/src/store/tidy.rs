@@ -18,6 +18,8 @@ const EVERY: Duration = Duration::from_secs(60);
 const AFTER_END: Duration = Duration::from_secs(1);
 /// A file takes whole blocks of the file system.
 const BLOCK: u64 = 4096;
+/// The database's write-ahead log is emptied when it takes more bytes: it does not shrink by itself.
+const LONGEST_LOG: u64 = 1 << 20;
 /// Free pages of the database that are left for new rows.
 const SPARE_PAGES: i64 = 64;
 const DAY: i64 = 24 * 3600 * 1000;
@@ -124,11 +126,16 @@ impl Tidy {
                 None => Chore::Rest,
             },
             Chore::Shrink if db.shrink(SPARE_PAGES, BATCH)? => Chore::Shrink,
+            // Pages are given back to the file system only with this.
+            Chore::Shrink => {
+                empty_log(db, LONGEST_LOG)?;
+                Chore::Rest
+            }
             Chore::Rest if self.due <= Instant::now() => {
                 self.due = Instant::now() + EVERY;
                 Chore::Expire
             }
-            Chore::Shrink | Chore::Rest => Chore::Rest,
+            Chore::Rest => Chore::Rest,
         };
         Ok(())
     }
@@ -195,7 +202,11 @@ impl Tidy {
     fn excess(&mut self, db: &Db, keep: Keep) -> rusqlite::Result<u64> {
         let all = self.held(db)?.values().fold(Held::default(), |sum, held| sum.plus(*held));
         let (files, count) = (all.files, all.count);
-        let used = files.saturating_add(db.size()?);
+        let mut used = files.saturating_add(db.size()?);
+        if used <= keep.size {
+            // What the log takes can be had back without deleting anything.
+            used = used.saturating_add(empty_log(db, keep.size.saturating_sub(used))?);
+        }
         let room = Room::of(&self.outputs);
         self.scarce = room.is_some_and(|room| room.is_scarce());
         Ok(room.map_or(0, |room| room.excess(used, count)).max(used.saturating_sub(keep.size)))
@@ -234,6 +245,14 @@ impl Tidy {
             }
         }
     }
+}
+
+/// Bytes of the database's log, which is emptied when it has more than `most`.
+fn empty_log(db: &Db, most: u64) -> rusqlite::Result<u64> {
+    if db.log_size() > most {
+        db.empty_log()?;
+    }
+    Ok(db.log_size())
 }
 
 /// Where room is scarce, at once: not when the last who reads the file has closed it.

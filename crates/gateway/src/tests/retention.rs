@@ -179,6 +179,24 @@ async fn a_run_that_ends_makes_room_for_itself() {
     assert!(matches!(newest, Found::One(_)), "{newest:?}");
 }
 
+#[tokio::test]
+async fn the_databases_log_counts_and_is_emptied_before_any_run_goes() {
+    let (folder, most) = (Folder::new(), 2 << 20);
+    let store = folder.store();
+    for number in 0..1000 {
+        store.refused(a_run(&id(number)), None, "construct".into(), "refused".into()).await;
+    }
+    store.keep(Keep { days: 1, size: most });
+    let taken = || -> u64 {
+        let files = std::fs::read_dir(folder.runs()).unwrap().map(|file| file.unwrap());
+        let counted = files.filter(|file| !file.path().to_string_lossy().ends_with("-shm"));
+        counted.map(|file| file.metadata().map_or(0, |facts| facts.len())).sum()
+    };
+    wait_until("all of it fits", || taken() <= most);
+    let rows = store.list(Scope::All, 1000).await.unwrap();
+    assert_eq!(rows.len(), 1000, "no run had to go");
+}
+
 #[test]
 fn pages_that_became_free_go_back_to_the_file_system() {
     let folder = Folder::new();

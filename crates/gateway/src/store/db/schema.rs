@@ -40,11 +40,14 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX runs_of_worker_by_start ON runs (worker, started, stored, texts);
 "];
 
+/// How long another program that uses the database is waited for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Opens or makes the database.
 pub(super) fn open(path: &Path) -> Result<Connection> {
     private_file(path)?;
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.busy_timeout(PATIENCE)?;
     give_pages_back(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;

@@ -1,8 +1,10 @@
 //! What tidying asks of the table of runs.
 
+use super::schema::PATIENCE;
 use super::{Db, whole};
 use rusqlite::{Result, Row, params};
 use std::collections::HashMap;
+use std::time::Duration;
 
 pub(super) const OLDEST: &str = "SELECT id, worker, stored, texts FROM runs WHERE started < ?1 AND state <> 'running' ORDER BY started LIMIT ?2";
 pub(super) const OLDEST_OF: &str = "SELECT id, worker, stored, texts FROM runs WHERE worker = ?1 AND state <> 'running' ORDER BY started LIMIT ?2";
@@ -131,6 +133,21 @@ impl Db {
         let mut rows = statement.query([])?;
         while rows.next()?.is_some() {}
         Ok(self.pragma("freelist_count")? > spare)
+    }
+
+    /// Bytes of the write-ahead log beside the database.
+    pub(in crate::store) fn log_size(&self) -> u64 {
+        let path = self.connection.path().map(|path| format!("{path}-wal"));
+        path.and_then(|path| std::fs::metadata(path).ok()).map_or(0, |facts| facts.len())
+    }
+
+    /// Brings the write-ahead log into the database and empties it; not while another program reads the
+    /// database, which is not waited for.
+    pub(in crate::store) fn empty_log(&self) -> Result<()> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.connection.busy_timeout(PATIENCE)?;
+        emptied
     }
 
     fn pragma(&self, name: &str) -> Result<i64> {
