@@ -36,7 +36,7 @@ pub(crate) fn intent(asked: Asked<'_>, runs: &Runs) -> Entry {
         source: asker.source.clone(),
         way: Some(asker.way.clone()),
         operation: operation.map(|operation| redacted(operation, runs, 0)),
-        argv: argv.map(|argv| words(&argv, runs)),
+        argv: argv.map(|argv| runs.redact_words(&argv)),
         line_base64,
         http: http.map(|http| Http {
             method: http.method,
@@ -51,18 +51,6 @@ pub(crate) fn intent(asked: Asked<'_>, runs: &Runs) -> Entry {
         policy: Some(policy.to_owned()),
         weaker,
         ..Entry::new(Kind::Intent)
-    }
-}
-
-/// The words of a command. A secret that only shows when they are read together, as in `--token X`, leaves
-/// the whole of them as one text.
-fn words(argv: &[String], runs: &Runs) -> Vec<String> {
-    let each: Vec<String> = argv.iter().map(|word| runs.redact(word).into_owned()).collect();
-    let together = each.join(" ");
-    match runs.redact(&argv.join(" ")) == together {
-        true => each,
-        // Of what is redacted by now, since a pattern may know a word only by its beginning.
-        false => vec![runs.redact(&together).into_owned()],
     }
 }
 

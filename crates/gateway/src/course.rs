@@ -95,7 +95,7 @@ impl<'a> Course<'a> {
 
     /// A command as it may be kept.
     pub(crate) fn shown(&self, command: &Command) -> String {
-        self.asking.known.policy.runs.redact(&command.shown).into_owned()
+        self.asking.known.policy.runs.redact_line(&command.shown).into_owned()
     }
 
     /// Whatever may still run, none of it reads stdin.

@@ -14,7 +14,6 @@ use crate::stdin::Stdin;
 use crate::word;
 use doorward_line::{Line, List, agent};
 use doorward_policy::{Reason, Refusal};
-use serde_json::json;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
@@ -50,10 +49,7 @@ impl Session {
             Ok(None) => return self.speaker().greet(request).await,
             Ok(Some(list)) => list,
         };
-        match words(&list) {
-            Some(argv) => request.argv = Some(argv.to_vec()),
-            None => request.operation = json!({ "op": "list" }),
-        }
+        request.read(&self.asking.known, bytes, &list);
         let worker = &self.asking.asker.worker;
         let plan = match judge_list(&self.asking.known.policy, worker, &list) {
             Ok(plan) => plan,
@@ -78,7 +74,7 @@ impl Session {
     }
 
     fn count(&self, list: Option<&List>) -> Result<(), Refusal> {
-        if !list.and_then(words).is_some_and(is_dial) {
+        if !list.and_then(List::only).is_some_and(is_dial) {
             return self.count_line();
         }
         let (counts, worker) = (&self.asking.gateway.counts, &self.asking.asker.worker);
@@ -148,12 +144,4 @@ async fn stop_when_gone(stdin: &Stdin, inlet: &mut Inlet, stop: &Stop) -> Infall
     stdin.carry(inlet).await;
     stop.now(DISCONNECT);
     std::future::pending().await
-}
-
-/// The words of a line of one command.
-fn words(list: &List) -> Option<&[String]> {
-    match (list.first.stages.as_slice(), list.rest.as_slice()) {
-        ([stage], []) => Some(stage.command.argv()),
-        _ => None,
-    }
 }

@@ -89,7 +89,7 @@ impl Run {
         let (Some(recorder), delivered) = self.delivery.settle().await else { return false };
         let single = self.plan.single().is_some();
         let rule = stages.first().filter(|_| single).map(|stage| stage.rule.clone());
-        let message = ending.message.as_deref().map(|message| self.asking.kept(message));
+        let message = ending.message.as_deref().map(|message| self.asking.kept_of(&self.request, message));
         let stages = if single { Vec::new() } else { stages };
         recorder.finish(ending.row(rule, message, delivered, stages)).await.is_ok()
     }

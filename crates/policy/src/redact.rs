@@ -4,24 +4,51 @@ use crate::Runs;
 use regex::{Regex, RegexSet, RegexSetBuilder};
 use std::borrow::Cow;
 
+/// Names of what is secret, however they are written. Not a bare `token`, which benchmarks count. Only ASCII: the
+/// other letters that fold to these (`ſ`, the Kelvin sign) name no key, and tables of them are slow to compile.
+macro_rules! key {
+    () => {
+        "(?i-u:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|[a-z0-9]_token|mysql_pwd)"
+    };
+}
+
+/// A value: in quotes, which may be escaped, to their end; otherwise up to what ends a word or an entry.
+macro_rules! value {
+    () => {
+        r#"\\*(?:"[^"]*"|'[^']*'|["']?[^\s"',;]+)"#
+    };
+}
+
 /// Shapes of secrets that are taken out whatever the policy says.
 const BUILT_IN: &[&str] = &[
-    // `password=…`, `"api_key": "…"`; not a bare `token`, which benchmarks count.
-    r#"(?i)(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token)["']?\s*[=:]\s*["']?[^\s"',;]+"#,
-    r"(?i)\b(?:bearer|basic)\s+[a-z0-9._~+/=-]{12,}",
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
+    // `"PASSWORD=one two"` in quotes as a whole, and `password=…`, `"api_key": "…"`, `--password …`.
+    concat!(r#""[^\s"'=:]*"#, key!(), r#"=[^"]*""#),
+    concat!(r#"'[^\s"'=:]*"#, key!(), r#"=[^']*'"#),
+    concat!(key!(), r#"\\*["']?\s*(?:=>|:=|[=:])\s*"#, value!()),
+    concat!(r"--(?:[A-Za-z0-9_-]*", key!(), r"|(?i-u:[a-z0-9-]*token))\s+", value!()),
+    concat!(
+        r#"(?i-u:authorization)\\*["']?\s*[=:]\s*\\*["']?"#,
+        r#"(?:(?i-u:bearer|basic|digest|negotiate|token|apikey)\s+[^\s"',;]+|[^\s"',;]{16,})"#
+    ),
+    r"(?-u:\b)(?i-u:bearer|basic)\s+[A-Za-z0-9._~+/=-]{12,}",
+    // Without its end, all that follows.
+    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?s:.*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|.*)",
     // User and password of a URL.
-    r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:[^\s/@]+@",
-    // GitHub, GitLab, Slack, Hugging Face, OpenAI and Anthropic, AWS, JWT.
-    r"\bgh[pousr]_[A-Za-z0-9]{30,}",
-    r"\bgithub_pat_[A-Za-z0-9_]{30,}",
-    r"\bglpat-[A-Za-z0-9_-]{20,}",
-    r"\bxox[abeprs]-[A-Za-z0-9-]{10,}",
-    r"\bhf_[A-Za-z0-9]{30,}",
+    r#"(?-u:\b)[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@"']*:[^\s/"']+@"#,
+    // GitHub, GitLab, Slack, Hugging Face, Docker, npm, Google, Stripe, OpenAI and Anthropic, AWS, JWT.
+    r"(?-u:\b)gh[pousr]_[A-Za-z0-9]{30,}",
+    r"(?-u:\b)github_pat_[A-Za-z0-9_]{30,}",
+    r"(?-u:\b)glpat-[A-Za-z0-9_-]{20,}",
+    r"(?-u:\b)xox[abeprs]-[A-Za-z0-9-]{10,}",
+    r"(?-u:\b)hf_[A-Za-z0-9]{30,}",
+    r"(?-u:\b)dckr_pat_[A-Za-z0-9_-]{20,}",
+    r"(?-u:\b)npm_[A-Za-z0-9]{36}",
+    r"(?-u:\b)AIza[A-Za-z0-9_-]{35}",
+    r"(?-u:\b)[rs]k_(?:live|test)_[A-Za-z0-9]{16,}",
     // A key holds one long run of letters and digits; `sk-ssh-ed25519-cert-v01` does not.
-    r"\bsk-(?:[A-Za-z0-9_]+-)*[A-Za-z0-9_]{20,}[A-Za-z0-9_-]*",
-    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    r"(?-u:\b)sk-(?:[A-Za-z0-9_]+-)*[A-Za-z0-9_]{20,}[A-Za-z0-9_-]*",
+    r"(?-u:\b)(?:AKIA|ASIA)[0-9A-Z]{16}(?-u:\b)",
+    r"(?-u:\b)eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
 ];
 
 /// The built-in patterns, compiled.
@@ -34,6 +61,57 @@ impl Runs {
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         replace(&self.redact, text)
     }
+
+    /// The same for a line, whose quoting may hide a secret (`pass'word'=…`). What is found only without its
+    /// quoting leaves the line without it, and so also without that of a line within the line.
+    pub fn redact_line<'t>(&self, line: &'t str) -> Cow<'t, str> {
+        let redacted = self.redact(line);
+        let plain = without_quoting(&redacted);
+        match replace(&self.redact, &plain) {
+            Cow::Owned(found) => Cow::Owned(found),
+            Cow::Borrowed(_) => redacted,
+        }
+    }
+}
+
+impl Runs {
+    /// The words of a command without secrets. One that only shows when they are read together, as in
+    /// `--password X`, leaves the whole of them as one text.
+    pub fn redact_words(&self, words: &[String]) -> Vec<String> {
+        let typed = |words: &[String]| words.iter().map(|word| typed(word)).collect::<Vec<_>>().join(" ");
+        let each: Vec<String> = words.iter().map(|word| self.redact_word(word)).collect();
+        let together = typed(&each);
+        let kept = match self.redact(&typed(words)) == together {
+            true => each,
+            // Of what is redacted by now, since a pattern may know a word only by its beginning.
+            false => vec![self.redact(&together).into_owned()],
+        };
+        // A word may be a line itself, as that after `submit --` is.
+        kept.iter().map(|word| self.redact_line(word).into_owned()).collect()
+    }
+
+    fn redact_word(&self, word: &str) -> String {
+        let typed = typed(word);
+        match self.redact(&typed) {
+            Cow::Owned(redacted) => redacted.trim_matches(['\'', '"']).to_owned(),
+            Cow::Borrowed(_) => word.to_owned(),
+        }
+    }
+}
+
+/// A word as it could be typed: with blanks in it, in quotes, since a value ends where its quotes do.
+fn typed(word: &str) -> Cow<'_, str> {
+    match (word.contains(char::is_whitespace), word.contains('\'')) {
+        (false, _) => Cow::Borrowed(word),
+        (true, false) => Cow::Owned(format!("'{word}'")),
+        (true, true) => Cow::Owned(format!("\"{word}\"")),
+    }
+}
+
+/// A line without its quotes, backslashes and the newlines that those take away, of whatever depth.
+fn without_quoting(line: &str) -> String {
+    let joined = line.replace("\\\n", "").replace("$'", "").replace("$\"", "");
+    joined.replace(['\'', '"', '\\'], "")
 }
 
 fn replace<'t>(patterns: &[Regex], text: &'t str) -> Cow<'t, str> {
@@ -79,11 +157,12 @@ impl Redactor {
 }
 
 /// Whether what the pattern matches in a line alone it also finds with lines before and after it, when `^` and `$`
-/// mean those of a line: `\A`, `\z`, and flags that are taken away, say otherwise.
+/// mean those of a line: `\A`, `\z`, and an `m` that is taken away, say otherwise.
 fn finds_lines_among_others(pattern: &str) -> bool {
     let takes_flags = pattern.split("(?").skip(1).any(|group| {
         let flags = group.split([')', ':']).next().unwrap_or_default();
-        flags.contains('-') || flags.contains('R')
+        let taken = flags.split_once('-').is_some_and(|(_, taken)| taken.contains('m'));
+        taken || flags.contains('R')
     });
     !takes_flags && !pattern.contains(r"\A") && !pattern.contains(r"\z")
 }
@@ -97,22 +176,81 @@ mod tests {
     }
 
     #[test]
-    fn every_built_in_pattern_compiles() {
+    fn every_built_in_pattern_compiles_and_can_be_looked_for_in_many_lines() {
         assert_eq!(built_in().len(), BUILT_IN.len());
+        assert!(BUILT_IN.iter().all(|pattern| finds_lines_among_others(pattern)));
     }
 
     #[test]
     fn usual_secrets_are_taken_out() {
         for (text, wanted) in [
             ("DB_PASSWORD=hunter2 x", "DB_[redacted] x"),
-            (r#"{"api_key": "abc"}"#, r#"{"[redacted]"}"#),
-            ("Authorization: Bearer abcdef0123456789", "Authorization: [redacted]"),
+            ("Password: hunter2 x", "[redacted] x"),
+            (r#"-e "PASSWORD=one two" x"#, "-e [redacted] x"),
+            ("-e 'DB_PASSWORD=one two' x", "-e [redacted] x"),
+            ("password='one two' x", "[redacted] x"),
+            ("password: \"never closed", "[redacted] closed"),
+            ("mysql --password hunter2 -h x", "mysql [redacted] -h x"),
+            ("mysql --password=hunter2 -h x", "mysql --[redacted] -h x"),
+            ("x --registry-Password \"one two\" y", "x [redacted] y"),
+            ("x --token abc y", "x [redacted] y"),
+            ("HF_TOKEN=abcdefgh x", "H[redacted] x"),
+            (r#"{"api_key": "abc", "x": 1}"#, r#"{"[redacted], "x": 1}"#),
+            (r#"{\"secret\":\"abc\"}"#, r#"{\"[redacted]}"#),
+            ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG", "aws_secret_[redacted]"),
+            ("Authorization: Bearer x; y", "[redacted]; y"),
+            ("authorization: Basic dXNlcjpwYXNz y", "[redacted] y"),
+            (r#"-H "Authorization: token abcdef""#, r#"-H "[redacted]""#),
+            ("with bearer abcdef0123456789", "with [redacted]"),
             ("key sk-proj-Ab3_dE5fGh7iJk9lMn0pQr-s1 end", "key [redacted] end"),
             ("key sk-ant-api03-Ab3dE5fGh7iJk9lMn0pQ-s_1 end", "key [redacted] end"),
+            ("key ghp_0123456789abcdefghijABCDEFGHIJ012345 end", "key [redacted] end"),
+            ("key hf_0123456789abcdefghijABCDEFGHIJ0123 end", "key [redacted] end"),
+            ("key AKIAIOSFODNN7EXAMPLE end", "key [redacted] end"),
             ("clone https://me:pw@host/x", "clone [redacted]host/x"),
-            ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----", "[redacted]"),
+            ("clone https://me:p@w@host/x", "clone [redacted]host/x"),
+            (
+                "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY----- x",
+                "[redacted] x",
+            ),
+            ("-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: A-1\n\nAAAA", "[redacted]"),
+            (
+                "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nAAAA\n-----END PGP PRIVATE KEY BLOCK----- x",
+                "[redacted] x",
+            ),
         ] {
-            assert_eq!(runs().redact(text), wanted);
+            assert_eq!(runs().redact(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn quoting_hides_no_secret_of_a_line() {
+        for (line, wanted) in [
+            (r#"echo pass'word'=abc x"#, "echo [redacted] x"),
+            (r#"docker run -e "PASS"WORD=x y"#, "docker run -e [redacted] y"),
+            (r"echo pass\word=abc x", "echo [redacted] x"),
+            ("echo pass\\\nword=abc x", "echo [redacted] x"),
+            (r#"submit -- 'echo pass'"'"'word'"'"'=abc x'"#, "submit -- echo [redacted] x"),
+            ("echo pass$'word'=abc x", "echo [redacted] x"),
+            (r#"echo "--password" 'abc' x"#, "echo [redacted] x"),
+        ] {
+            assert_eq!(runs().redact_line(line), wanted, "{line}");
+        }
+        for line in ["echo 'a b' | grep \"c\"", "docker ps --format '{{.Names}}: {{.Image}}'"] {
+            assert!(matches!(runs().redact_line(line), Cow::Borrowed(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_secret_of_several_words_goes_whole() {
+        for (words, wanted) in [
+            (&["run", "-e", "PASSWORD=one two"][..], &["run", "-e", "[redacted]"][..]),
+            (&["x", "--password", "one two"], &["x [redacted]"]),
+            (&["submit", "--", "echo pass'word'=x y"], &["submit", "--", "echo [redacted] y"]),
+            (&["sh", "-c", "echo 'a b' \"c\""], &["sh", "-c", "echo 'a b' \"c\""]),
+        ] {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(runs().redact_words(&words), wanted, "{words:?}");
         }
     }
 
@@ -120,9 +258,17 @@ mod tests {
     fn a_look_at_many_lines_misses_nothing_that_a_line_alone_has() {
         let lines = ["one", "key=1", "end: key", " x "];
         let text = lines.join("\n");
-        for pattern in
-            ["^key", "key$", r"\bkey\b", r"^ x\s$", r"\Aone", r"key\z", "(?-m)^key", "(?-m:^key)", "(?i)KEY$"]
-        {
+        for pattern in [
+            "^key",
+            "key$",
+            r"\bkey\b",
+            r"^ x\s$",
+            r"\Aone",
+            r"key\z",
+            "(?-m)^key",
+            "(?i-m:^key)",
+            "(?i-u)KEY$",
+        ] {
             let runs = Runs { redact: vec![Regex::new(pattern).unwrap()], ..runs() };
             let redactor = Redactor::new(&runs);
             assert!(lines.iter().any(|line| runs.redact(line) != *line), "{pattern}");

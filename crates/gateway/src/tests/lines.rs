@@ -104,6 +104,42 @@ fn bytes_that_are_no_text_are_refused_and_recorded_as_they_came() {
 }
 
 #[test]
+fn of_a_line_that_is_not_read_the_begin_is_recorded_with_its_length_and_digest() {
+    let house = House::new();
+    let sha256 = |line: &[u8]| {
+        use sha2::Digest;
+        sha2::Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let lines = [
+        (vec![b'x'; 100_000], "too_large"),
+        ([vec![b'y'; 5000], vec![0xff]].concat(), "bad_encoding"),
+        ([vec![b'z'; 3000], b" &".to_vec()].concat(), "construct"),
+    ];
+    for (line, reason) in lines {
+        house.say(&line).assert_refused(126, reason);
+        let (_, _, message) = intent_of(&house, |decision| decision.reason.as_deref() == Some(reason));
+        let ToBroker::Intent { operation, line_base64, .. } = message else { panic!("no Intent") };
+        let recorded = base64::engine::general_purpose::STANDARD.decode(line_base64.unwrap()).unwrap();
+        assert_eq!(recorded, line[..1024], "{reason}");
+        assert_eq!(
+            (&operation["line_bytes"], &operation["line_sha256"]),
+            (&line.len().into(), &sha256(&line).into())
+        );
+        let listed = house.say("runs 1").out();
+        assert!(listed.lines().nth(1).unwrap().len() < 600, "{listed}");
+    }
+    let secret = [b"cat $(x) pass'word'=hunter2 ".to_vec(), vec![b'x'; 2000]].concat();
+    house.say(&secret);
+    let (_, _, message) = intent_of(&house, |decision| {
+        decision.message.as_deref().is_some_and(|message| message.contains("not kept"))
+    });
+    let ToBroker::Intent { operation, line_base64, .. } = message else { panic!("no Intent") };
+    let recorded = base64::engine::general_purpose::STANDARD.decode(line_base64.unwrap()).unwrap();
+    assert!(recorded.starts_with(b"cat $(x) [redacted] x") && recorded.len() == 1024);
+    assert!(operation["line_sha256"].is_null(), "a digest helps to guess a secret: {operation}");
+}
+
+#[test]
 fn a_line_of_any_length_is_answered() {
     let house = House::new();
     for length in [17 * 1024, 120 * 1024, 400 * 1024, 1024 * 1024] {

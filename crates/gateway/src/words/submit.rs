@@ -11,6 +11,7 @@ use crate::record::Request;
 use crate::refuse;
 use crate::run::Run;
 use crate::word::usage_of;
+use doorward_line::List;
 use doorward_policy::{BUILT_IN, Policy, Reason, Refusal};
 use serde_json::json;
 use std::rc::Rc;
@@ -26,11 +27,11 @@ impl Speaker<'_> {
                 return self.refuse_usage(request, wrong, "submit").await;
             }
         };
-        let plan = match judge(&self.asking.known.policy, &self.asking.asker.worker, &line) {
-            Ok(plan) => plan,
+        let (list, plan) = match judge(&self.asking.known.policy, &self.asking.asker.worker, &line) {
+            Ok(judged) => judged,
             Err(refusal) => return self.refuse_line(&request, refusal).await,
         };
-        let job = Request::job(&self.asking.known, &line, &plan);
+        let job = Request::job(&self.asking.known, &line, &list, &plan);
         if let Some(operation) = request.operation.as_object_mut() {
             operation.insert("run".into(), json!(job.id.0));
         }
@@ -66,11 +67,13 @@ impl Speaker<'_> {
     }
 }
 
-/// The plan of a line that may be submitted.
-fn judge(policy: &Policy, worker: &str, line: &str) -> Result<Plan, Refusal> {
-    let list = read(line.as_bytes())?;
-    let plan = match &list {
-        Some(list) => judge_list(policy, worker, list)?,
+/// A line that may be submitted, and its plan.
+fn judge(policy: &Policy, worker: &str, line: &str) -> Result<(List, Plan), Refusal> {
+    let (list, plan) = match read(line.as_bytes())? {
+        Some(list) => {
+            let plan = judge_list(policy, worker, &list)?;
+            (list, plan)
+        }
         None => {
             return Err(
                 Refusal::new(Reason::BadRequest, "there is no line to submit").nearest(usage_of("submit"))
@@ -86,6 +89,6 @@ fn judge(policy: &Policy, worker: &str, line: &str) -> Result<Plan, Refusal> {
             let message = "built-in words answer at once; there is nothing that would go on";
             Err(Refusal::new(Reason::BadRequest, message).nearest(line))
         }
-        _ => Ok(plan),
+        _ => Ok((list, plan)),
     }
 }
