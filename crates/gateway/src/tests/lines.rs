@@ -206,6 +206,8 @@ fn words_used_otherwise_are_refused_with_their_usage() {
         ("explain cat", "'explain' takes a line, after '--'", "explain [--json] -- LINE"),
         ("submit cat", "'submit' takes a line, after '--'", "submit -- LINE"),
         ("runs all of them", "'all' is no word of 'runs'", "runs [COUNT]  |  runs show ID"),
+        ("runs --nonsense", "'--nonsense' is no word of 'runs'", "runs [COUNT]"),
+        ("submit", "'submit' takes a line, after '--'", "submit -- LINE"),
         ("runs 0", "'runs' takes one number, from 1 to 1000", "runs [COUNT]"),
         ("runs show", "'runs show' takes one id", "runs show ID"),
         ("runs wait X --timeout soon", "'soon' is no length of time", "runs wait ID [--timeout 120s]"),
@@ -213,7 +215,7 @@ fn words_used_otherwise_are_refused_with_their_usage() {
         ("whoami now", "'whoami' takes no words, and 'now' is one", "whoami"),
     ] {
         let answered = house.say(line);
-        answered.assert_refused(126, "bad_request");
+        answered.assert_refused(2, "bad_request");
         let told = answered.err();
         assert!(told.contains(wrong) && told.contains(&format!("allowed: {usage}")), "{told}");
     }
@@ -230,6 +232,12 @@ fn help_with_words_shows_what_begins_with_them() {
     assert!(!docker.contains("docker build"), "a verb that is refused as not yet there: {docker}");
     assert!(!house.say("help").out().contains("build"));
     assert!(house.say("help runs").out().contains("runs show ID"));
+    for asked in ["help sudo docker run", "help sudo -n -p '' docker run"] {
+        assert_eq!(house.say(asked).out(), house.say("help docker run").out(), "{asked}");
+    }
+    for asked in ["help sudo", "help sudo -n", "help sudo -u root docker run"] {
+        assert!(house.say(asked).out().starts_with("sudo is dropped"), "{asked}");
+    }
     let nothing = house.say("help nothing");
     assert_eq!((nothing.exit, nothing.out().as_str()), (Some(2), ""));
     assert!(

@@ -53,8 +53,10 @@ impl Speaker<'_> {
 
     /// Records a refusal and tells it. Built-in words are no runs, also when they are refused.
     pub(crate) async fn refuse(&mut self, request: Request, refusal: Refusal) -> Result<Answer, Gone> {
-        let told = self.asking.refused(&request, refusal, false).await;
-        self.tell_refusal(&told).await
+        let exit = exit_code(refusal.reason);
+        let told = self.asking.refused_with(&request, refusal, false, exit).await;
+        self.outlet.stderr(&refuse::lines(&told)).await?;
+        Ok(Answer::Exit(exit_code(told.reason)))
     }
 
     /// Tells a refusal that is recorded, or cannot be.
@@ -96,6 +98,13 @@ impl Speaker<'_> {
     async fn refuse_usage(&mut self, request: Request, wrong: String, words: &str) -> Result<Answer, Gone> {
         self.refuse(request, Refusal::new(Reason::BadRequest, wrong).nearest(usage_of(words))).await
     }
+}
+
+/// Reasons that say of a built-in word that it is used in a way that there is not: no policy would allow it.
+const WRONG_WORDS: &[Reason] = &[Reason::BadRequest, Reason::ObjectNotAllowed];
+
+fn exit_code(reason: Reason) -> u8 {
+    if WRONG_WORDS.contains(&reason) { refuse::USAGE } else { refuse::exit_code(reason) }
 }
 
 /// A word of the asker's in a message.

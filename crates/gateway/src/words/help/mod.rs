@@ -15,9 +15,10 @@ use crate::answer::Answer;
 use crate::conversation::Gone;
 use crate::record::Request;
 use crate::word::{Does, WORDS, Word, named};
+use doorward_line::Line;
 use doorward_policy::{FILTERS, Filter, Policy};
 use std::fmt::Write;
-use topics::TOPICS;
+use topics::{SUDO, TOPICS};
 
 impl Speaker<'_> {
     /// The answer to an empty line.
@@ -45,6 +46,12 @@ fn greeting(policy: &Policy, worker: &str) -> String {
 
 /// What `help` answers to these words; `Err` when it has nothing about them.
 fn help(policy: &Policy, worker: &str, words: &[String]) -> Result<String, String> {
+    if words.first().is_some_and(|first| first == "sudo") {
+        return match commanded(words) {
+            Some(words) => help(policy, worker, &words),
+            None => Ok(SUDO.to_owned()),
+        };
+    }
     let Some((first, rest)) = words.split_first() else { return Ok(overview(policy, worker)) };
     if first == "docker" {
         return docker::help(policy, worker, rest);
@@ -66,6 +73,14 @@ fn help(policy: &Policy, worker: &str, words: &[String]) -> Result<String, Strin
             Err(format!("nothing that you may do begins with '{wanted}'; 'help' shows all"))
         }
         false => Ok(text),
+    }
+}
+
+/// The words that are left of a command when its `sudo` is dropped, as it is from a line.
+fn commanded(words: &[String]) -> Option<Vec<String>> {
+    match doorward_line::read(doorward_line::quote(words).as_bytes()) {
+        Ok(Line::List(list)) => list.only().map(<[String]>::to_vec),
+        Ok(Line::Greeting) | Err(_) => None,
     }
 }
 

@@ -1,7 +1,14 @@
 //! What a line may hold.
 
 /// By name: what `help NAME` says.
-pub(super) const TOPICS: &[(&str, &str)] = &[("line", LINE), ("pipelines", LINE)];
+pub(super) const TOPICS: &[(&str, &str)] = &[("line", LINE), ("pipelines", LINE), ("sudo", SUDO)];
+
+/// What becomes of `sudo`.
+pub(super) const SUDO: &str = "\
+sudo is dropped from the begin of each command: the policy says as whom a command runs, so it is not needed.
+With it, -n, -S, -p PROMPT and -- are dropped; all its other options, and assignments behind it, are refused.
+  Example: sudo docker ps is docker ps; help docker ps tells of it
+";
 
 const LINE: &str = "\
 A line is one command or several. No shell reads it.
