@@ -154,7 +154,7 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.command.deny", Texts, "none", "Examples that this rule must not allow; run at every load."),
 
     may("role.*.docker", Table, "nothing", "What may be done with the Docker Engine."),
-    may("role.*.docker.verbs", Texts, "none", "The docker command's words: `ps`, `logs`, `network ls` …"),
+    may("role.*.docker.verbs", Texts, "none", "The docker command's words: `ps` `images` `info` `version` `stats` `top` `logs` `inspect` `history` `wait` `start` `stop` `restart` `kill` `pause` `unpause` `rename` `update` `rm` `rmi` `pull` `tag` `push` `save` `run` `build` `compose` `df` `prune` `events` `network ls` `volume ls`; `exec` has a table of its own."),
     may("role.*.docker.containers", Texts, "[\"own\"]", "Whom the verbs may touch: `own`, names, names with `*`."),
     may("role.*.docker.images", Texts, "none", "Images that may be pulled and run: `busybox:*`."),
     may("role.*.docker.tags", Texts, "none", "Image names that may be run, and given, pushed, saved and removed when own; building them comes with a later version."),
@@ -177,7 +177,7 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.docker.run.ulimits", Names, "none", "Highest values by name; -1 is unlimited."),
     may("role.*.docker.run.ulimits.*", Whole(-1, i64::MAX), "", ""),
     may("role.*.docker.run.users", Users, "\"any\"", "What `--user` may be: uids, `uid:gid` or names."),
-    may("role.*.docker.run.count", Whole(1, MANY), "no cap", "Own containers at one time."),
+    may("role.*.docker.run.count", Whole(1, MANY), "no cap", "Own containers at one time; as many own networks, and twice as many own volumes."),
     may("role.*.docker.run.lifetime", Duration, "no end", "Own containers are stopped when they were made so long ago, and do not start again."),
     may("role.*.docker.run.restart", Texts, "[\"no\"]", "Restart policies: `no`, `on-failure`, `unless-stopped`, `always`."),
     may("role.*.docker.run.stdin", Bool, "false", "Whether stdin may be attached."),
@@ -234,6 +234,14 @@ mod tests {
             out += &format!("| `{path}` | {} | {absent} | {}{force} |\n", key.kind.words(), key.about);
         }
         out
+    }
+
+    #[test]
+    fn the_reference_names_every_verb() {
+        let row = KEYS.iter().find(|row| row.path == "role.*.docker.verbs").unwrap();
+        for (verb, words) in crate::Verb::ALL {
+            assert!(row.about.contains(&format!("`{words}`")), "{verb}");
+        }
     }
 
     #[test]
