@@ -32,6 +32,10 @@ fn with_the_drop_in_each_client_fails_and_shows_why() {
     for sftp in ["/usr/lib/openssh/sftp-server", "internal-sftp"] {
         let house = House::new(Plan { sftp, ..Plan::default() });
         each_fails(&house, |name| REFUSED.replace("NAME", name));
+        for (typed, name) in [("scp -qt /tmp", "scp"), ("scp -rpt /tmp", "scp"), ("sftp", "sftp")] {
+            let said = house.ssh(typed).refused("not_in_policy");
+            assert!(said.stderr.contains(&REFUSED.replace("NAME", name)), "{typed}: {said:#?}");
+        }
         house.ssh("whoami").worked();
     }
 }
