@@ -65,11 +65,16 @@ impl Runs {
     /// The same for a line, whose quoting may hide a secret (`pass'word'=…`). What is found only without its
     /// quoting leaves the line without it, and so also without that of a line within the line.
     pub fn redact_line<'t>(&self, line: &'t str) -> Cow<'t, str> {
-        let redacted = self.redact(line);
-        let plain = without_quoting(&redacted);
-        match replace(&self.redact, &plain) {
+        self.redact_behind_quoting(self.redact(line))
+    }
+
+    fn redact_behind_quoting<'t>(&self, line: Cow<'t, str>) -> Cow<'t, str> {
+        if !line.contains(QUOTING) {
+            return line;
+        }
+        match self.redact(&without_quoting(&line)) {
             Cow::Owned(found) => Cow::Owned(found),
-            Cow::Borrowed(_) => redacted,
+            Cow::Borrowed(_) => line,
         }
     }
 }
@@ -87,7 +92,7 @@ impl Runs {
             false => vec![self.redact(&together).into_owned()],
         };
         // A word may be a line itself, as that after `submit --` is.
-        kept.iter().map(|word| self.redact_line(word).into_owned()).collect()
+        kept.into_iter().map(|word| self.redact_behind_quoting(Cow::Owned(word)).into_owned()).collect()
     }
 
     fn redact_word(&self, word: &str) -> String {
@@ -108,10 +113,13 @@ fn typed(word: &str) -> Cow<'_, str> {
     }
 }
 
+/// What quotes in a line.
+const QUOTING: [char; 3] = ['\'', '"', '\\'];
+
 /// A line without its quotes, backslashes and the newlines that those take away, of whatever depth.
 fn without_quoting(line: &str) -> String {
     let joined = line.replace("\\\n", "").replace("$'", "").replace("$\"", "");
-    joined.replace(['\'', '"', '\\'], "")
+    joined.replace(QUOTING, "")
 }
 
 fn replace<'t>(patterns: &[Regex], text: &'t str) -> Cow<'t, str> {
