@@ -249,9 +249,10 @@ impl Stage {
         let victim = json!({"Image": format!("{tag}-private"), "Cmd": ["/bin/sh", "-c", script], "StopSignal": "KILL",
             "Env": [format!("SECRET={secret}")], "Labels": {"team": secret},
             "HostConfig": {"Binds": [format!("{tag}-victim-volume:/data")], "NetworkMode": format!("{tag}-victim-network")}});
+        let image = self.scene.get("image_id").unwrap_or_default().to_owned();
         let plain = |worker: &str, host: Value| {
-            json!({"Image": format!("{tag}-image"), "Cmd": ["/bin/sleep", "3600"], "Labels": owned(worker),
-                "StopSignal": "KILL", "HostConfig": host})
+            json!({"Image": format!("{tag}-image"), "Cmd": ["/bin/sleep", "3600"], "StopSignal": "KILL",
+                "Labels": {"doorward.worker": worker, "doorward.from": image}, "HostConfig": host})
         };
         for (word, body, started) in [
             ("victim", victim, true),

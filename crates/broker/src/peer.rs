@@ -2,7 +2,7 @@
 
 use crate::Broker;
 use crate::command::{Commands, Run};
-use crate::floods::Course;
+use crate::floods::{Course, is_cheap};
 use crate::record::{self, Asked};
 use crate::supervise::Cancel;
 use doorward_audit::Outcome;
@@ -23,8 +23,11 @@ const MOST_OPEN: usize = if cfg!(test) { 64 } else { 65536 };
 /// Most answers that a peer may leave unread.
 const MOST_UNREAD: usize = 16384;
 
-/// A request of this connection that has a record and no end.
+/// A request of this connection that has, or is about to have, a record and no end.
 enum Open {
+    /// By `Intent`, whose record does not stand yet. The peer may tell the end before that: whoever asked may
+    /// have gone away meanwhile.
+    Unrecorded { outcome: Option<Outcome> },
     /// By `Intent`: the peer tells the end.
     Recorded { seq: u64, worker: String },
     /// By `Run`, still running.
@@ -153,10 +156,10 @@ impl Peer {
             return self.refuse(request, reason, why);
         }
         let worker = asker.worker.clone();
-        let too_fast = !decision.allow && decision.reason.as_deref() == Some(Reason::RateLimited.code());
+        let cheap = !decision.allow && is_cheap(decision.reason.as_deref());
         // A name that is no worker's is not worth a count of its own.
         let counted = if self.broker.policy.workers.contains_key(&worker) { worker.as_str() } else { "" };
-        let left_out = match self.broker.floods.course(counted, too_fast, Instant::now()) {
+        let left_out = match self.broker.floods.course(counted, cheap, Instant::now()) {
             Course::Write { left_out } => left_out,
             Course::LeaveOut => {
                 return self.say(FromBroker::Recorded { request, seq: self.broker.audit.last_seq() });
@@ -182,23 +185,41 @@ impl Peer {
             &self.broker.policy.runs,
         );
         if left_out > 0 {
-            entry.detail = Some(serde_json::json!({ "rate_limited_not_recorded": left_out }));
+            entry.detail = Some(serde_json::json!({ "refusals_not_recorded": left_out }));
+        }
+        if ends {
+            self.open().open.insert(request.clone(), Open::Unrecorded { outcome: None });
         }
         let peer = self.clone();
         self.broker.audit.submit(entry, durable, move |done| match done {
             Ok(seq) if !ends => peer.say(FromBroker::Recorded { request, seq }),
             Ok(seq) => {
-                let mut requests = peer.open();
-                if requests.parted {
-                    drop(requests);
-                    return peer.write_outcome(&request, &worker, seq, cut_off());
-                }
-                requests.open.insert(request.clone(), Open::Recorded { seq, worker });
-                drop(requests);
+                peer.stands(&request, worker, seq);
                 peer.say(FromBroker::Recorded { request, seq });
             }
-            Err(error) => peer.refuse_unrecorded(request, &error),
+            Err(error) => {
+                peer.forget(&request);
+                peer.refuse_unrecorded(request, &error);
+            }
         });
+    }
+
+    /// The record of an intent stands: from now on its end is waited for, unless that was told already.
+    fn stands(&self, request: &RequestId, worker: String, seq: u64) {
+        let mut requests = self.open();
+        let ended = match requests.open.remove(request) {
+            Some(Open::Unrecorded { outcome }) => outcome,
+            _ => None,
+        };
+        match ended.or_else(|| requests.parted.then(cut_off)) {
+            Some(outcome) => {
+                drop(requests);
+                self.write_outcome(request, &worker, seq, outcome);
+            }
+            None => {
+                requests.open.insert(request.clone(), Open::Recorded { seq, worker });
+            }
+        }
     }
 
     /// What stands against a new request before it is looked at. A refusal is recorded under any policy.
@@ -253,8 +274,13 @@ impl Peer {
 
     fn conclude(&self, request: &RequestId, outcome: Outcome) {
         let mut requests = self.open();
-        if !matches!(requests.open.get(request), Some(Open::Recorded { .. })) {
-            return;
+        match requests.open.get_mut(request) {
+            Some(Open::Unrecorded { outcome: told }) => {
+                told.get_or_insert(outcome);
+                return;
+            }
+            Some(Open::Recorded { .. }) => {}
+            _ => return,
         }
         if let Some(Open::Recorded { seq, worker }) = requests.open.remove(request) {
             drop(requests);
@@ -273,7 +299,12 @@ impl Peer {
         let open = {
             let mut requests = self.open();
             requests.parted = true;
-            std::mem::take(&mut requests.open)
+            let (unrecorded, open): (HashMap<_, _>, HashMap<_, _>) = std::mem::take(&mut requests.open)
+                .into_iter()
+                .partition(|(_, state)| matches!(state, Open::Unrecorded { .. }));
+            // Written when their records stand.
+            requests.open = unrecorded;
+            open
         };
         for (request, state) in open {
             match state {
@@ -281,6 +312,7 @@ impl Peer {
                 Open::Running(cancel) => cancel.fire("disconnect"),
                 Open::Ended { seq, worker, outcome } => self.write_outcome(&request, &worker, seq, outcome),
                 Open::Recorded { seq, worker } => self.write_outcome(&request, &worker, seq, cut_off()),
+                Open::Unrecorded { .. } => {}
             }
         }
     }

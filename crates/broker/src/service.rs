@@ -4,7 +4,9 @@
 use crate::peer::Peer;
 use crate::{Broker, Identities};
 use doorward_wire::PROTOCOL;
-use doorward_wire::broker::{FromBroker, MAX_REQUEST, PolicyFile, Service, ToBroker, WorkerAccount};
+use doorward_wire::broker::{
+    FromBroker, MAX_REQUEST, MAX_WELCOME, PolicyFile, Service, ToBroker, WorkerAccount,
+};
 use doorward_wire::frame::{self, Receiver};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -87,7 +89,7 @@ fn next_letters(letters: &mpsc::Receiver<FromBroker>) -> Option<(Vec<u8>, usize)
     while let Some(letter) = next {
         taken = taken.saturating_add(1);
         // Whoever waits for what fits no frame loses the connection, and learns from that.
-        frame::append(&mut frames, &letter, 0).ok()?;
+        frame::append(&mut frames, &letter, 0, MAX_WELCOME).ok()?;
         next = if frames.len() < ENVELOPE { letters.try_recv().ok() } else { None };
     }
     (taken > 0).then_some((frames, taken))

@@ -2,7 +2,7 @@
 
 use crate::fields::{NETWORK_CONNECT, NETWORK_DISCONNECT};
 use crate::judged::Judged;
-use crate::objects::{self, Standing, is_full_id, labels, plain_name};
+use crate::objects::{self, Standing, is_full_id, plain_name};
 use crate::redact::redacted;
 use crate::rules::{joined, names_in};
 use crate::touched::Touched;
@@ -26,12 +26,12 @@ pub(crate) fn judge(judged: Judged<'_>) -> Decision {
     let Some(network) = network else { return Decision::absent("network", name) };
     let asked = named_container(request.body.as_ref());
     let container = facts.about(&Lookup::Container(asked.to_owned())).filter(|container| {
-        let standing = judged.standing(labels(container));
+        let standing = judged.container(container);
         standing == Standing::Own
             || judged.roles().any(|role| objects::selects(&role.containers, plain_name(container), standing))
     });
     let Some(container) = container else { return Decision::absent("container", asked) };
-    if judged.standing(labels(container)) != Standing::Own {
+    if judged.container(container) != Standing::Own {
         let message = "only own containers may be connected and disconnected";
         return Decision::Refuse(Refusal::new(Reason::ObjectNotAllowed, message).path("Container"));
     }

@@ -7,7 +7,7 @@ use crate::judged::Judged;
 use crate::objects::Bearer;
 use crate::quota::{CONTAINERS, NETWORKS};
 use crate::redact::redacted;
-use crate::rules::{NameOf, Wish, free_name, host_paths, inherited_health, names_in_networks};
+use crate::rules::{NameOf, Wish, free_name, host_paths, inherited_health, names_in_networks, own_anonymous};
 use crate::{Answer, Decision, Expected, Lookup, volumes, walk};
 use doorward_policy::{DockerRole, Reason, Refusal, Verb};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn container_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision
         let name = container_name;
         free_name(&wish, name, NameOf::Container).map_err(|refusal| refusal.path("?name"))?;
     }
-    let made = walk::judge_fields(CREATE, Some(body), &wish, "")?;
+    let mut made = walk::judge_fields(CREATE, Some(body), &wish, "")?;
     let hostname = body.get("Hostname").and_then(Value::as_str).unwrap_or_default();
     names_in_networks(&wish, &Bearer { name: container_name, hostname })?;
     inherited_health(&wish)?;
@@ -61,7 +61,8 @@ fn container_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision
         return Err(Refusal::new(Reason::EngineUnavailable, "the engine told no id for the image"));
     }
     let binds = host_paths(&made);
-    let beforehand = volumes::beforehand(&wish, &made)?;
+    let anonymous = own_anonymous(&wish, &mut made);
+    let beforehand = volumes::beforehand(&wish, &made, anonymous)?;
     let mut approved = judged.approve(role, Verb::Run);
     approved.target = judged.target("/containers/create");
     approved.operation = json!({"op": "container create", "image": asked, "query": request.call.query.record(),

@@ -180,3 +180,28 @@ pub enum Act {
     /// Refused by its row.
     Refused,
 }
+
+/// What is judged by what exists and changes what the next of these is judged by: counts, names, owners, limits. The
+/// others act by full id on what was judged, or leave a container in a state that was itself judged.
+const TAKE_TURNS: [Act; 13] = [
+    Act::ContainerCreate,
+    Act::ContainerPrune,
+    Act::ContainerRename,
+    Act::ContainerUpdate,
+    Act::ImagePrune,
+    Act::ImageRemove,
+    Act::NetworkConnect,
+    Act::NetworkCreate,
+    Act::NetworkDisconnect,
+    Act::NetworkPrune,
+    Act::VolumeCreate,
+    Act::VolumePrune,
+    Act::VolumeRemove,
+];
+
+impl Act {
+    /// Whether of one worker only one of these is judged and done at a time.
+    pub fn takes_turns(self) -> bool {
+        TAKE_TURNS.contains(&self)
+    }
+}

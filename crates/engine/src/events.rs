@@ -129,7 +129,7 @@ type Told = (String, Map<String, Value>);
 /// A container's event bears the container's labels, and with them whose it is.
 fn container(action: &str, given: &Map<String, Value>, seen: &Seen<'_>) -> Option<Told> {
     let labels = Value::Object(given.clone());
-    let standing = seen.standing(Some(&labels));
+    let standing = Standing::of_made(Some(&labels), given.get("image"), seen.worker);
     if standing == Standing::Own {
         let mut given = given.clone();
         if let Some(image) = given.get(IMAGE).cloned() {

@@ -118,7 +118,7 @@ fn rule_for<'a>(
 
 /// Whether the worker may know of the container: its own, or one that a selector or the exec table names.
 fn visible(container: &Value, judged: Judged<'_>) -> bool {
-    let standing = judged.standing(labels(container));
+    let standing = judged.container(container);
     let name = plain_name(container);
     let named = |role: &DockerRole| {
         objects::selects(&role.containers, name, standing)

@@ -279,7 +279,7 @@ const BIND_OPTIONS: &[Field] = &[
 
 const VOLUME_OPTIONS: &[Field] = &[
     free("NoCopy", Flag),
-    never("Labels", PAIRS, "labels of a new volume are doorward's"),
+    judged("Labels", PAIRS, judge::volume_labels),
     parts("DriverConfig", Object(DRIVER_CONFIG), DRIVER_CONFIG),
     never("Subpath", PATH, "a volume is mounted whole"),
 ];

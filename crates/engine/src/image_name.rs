@@ -114,11 +114,11 @@ pub(crate) fn is_id(text: &str) -> bool {
     }
 }
 
+/// What an engine reads as the same repository again: no `library/` is left out before what has a slash of its own,
+/// which would be somebody else's.
 fn familiar(repository: &str) -> &str {
-    repository
-        .strip_prefix("docker.io/library/")
-        .or_else(|| repository.strip_prefix("docker.io/"))
-        .unwrap_or(repository)
+    let Some(path) = repository.strip_prefix("docker.io/") else { return repository };
+    path.strip_prefix("library/").filter(|name| !name.contains('/')).unwrap_or(path)
 }
 
 fn canonical_pattern(name: &str) -> String {
@@ -139,6 +139,10 @@ fn repository(name: &str) -> Option<String> {
         return None;
     }
     let host = if host == "index.docker.io" { "docker.io" } else { host };
+    // Written without the host, as engines do, it would name another registry.
+    if host == "docker.io" && path.split_once('/').is_some_and(|(first, _)| is_host(first)) {
+        return None;
+    }
     let library = if host == "docker.io" && !path.contains('/') { "library/" } else { "" };
     Some(format!("{host}/{library}{path}"))
 }
@@ -210,6 +214,14 @@ mod tests {
     fn what_is_no_name_is_none() {
         let id = "a".repeat(64);
         for text in [
+            "docker.io/evil.example/x",
+            "docker.io/evil.example/x:1",
+            "docker.io/localhost/x",
+            "index.docker.io/evil.example/x",
+            "index.docker.io/localhost/a/b",
+            "docker.io/evil.example:5000/x",
+            "docker.io/index.docker.io/x",
+            "docker.io/docker.io/x",
             "",
             ":",
             "x:",
@@ -236,6 +248,30 @@ mod tests {
     }
 
     #[test]
+    fn what_engines_are_told_is_what_was_judged() {
+        for text in [
+            "busybox",
+            "docker.io/library/busybox",
+            "library/a/b",
+            "docker.io/library/evil/x",
+            "docker.io/library/evil.example/x",
+            "ollama/ollama:1",
+            "docker.io/library/library",
+            "localhost/library/x",
+            "r.example:5000/library/x",
+            "index.docker.io/a",
+        ] {
+            let name = ImageName::read(text).unwrap();
+            assert_eq!(
+                ImageName::read(&name.familiar()).as_ref(),
+                Some(&name),
+                "{text}: {}",
+                name.familiar()
+            );
+        }
+    }
+
+    #[test]
     fn patterns_mean_whole_names() {
         let matches =
             |name: &str, pattern: &str| ImageName::read(name).unwrap().matches(&Glob(pattern.into()));
@@ -250,5 +286,19 @@ mod tests {
         assert!(!matches("busybox2:1", "busybox:*"));
         assert!(!matches(&format!("busybox@sha256:{}", "a".repeat(64)), "busybox:1"));
         assert!(matches(&format!("busybox@sha256:{}", "a".repeat(64)), "busybox:*"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_is_the_same_when_an_engine_reads_it(
+            text in "((index\\.)?docker\\.io/)?(library/|localhost/|a\\.b/|c:1/|d/){0,3}[a-z.]{1,6}(:[a-z0-9.]{1,4})?",
+        ) {
+            if let Some(name) = ImageName::read(&text) {
+                let again = ImageName::read(&name.familiar());
+                proptest::prop_assert_eq!(again.as_ref(), Some(&name), "{}", name.familiar());
+                let repository = ImageName::read(name.familiar_repository());
+                proptest::prop_assert_eq!(repository.map(|again| again.repository), Some(name.repository));
+            }
+        }
     }
 }

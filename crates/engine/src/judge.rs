@@ -178,7 +178,7 @@ impl Judged<'_> {
             return Decision::absent("volume", name);
         };
         let own_name = plain_name(found);
-        let object = (objects::VOLUMES, own_name, self.standing(found.get("Labels")));
+        let object = (objects::VOLUMES, own_name, Standing::of_volume(found, self.worker));
         match self.granted(Some(object)) {
             Ok((role, verb)) => {
                 let mut approved = self.approve(role, verb);

@@ -27,6 +27,11 @@ impl<'a> Judged<'a> {
         Standing::of(labels, self.worker)
     }
 
+    /// Whose a container is.
+    pub(crate) fn container(&self, found: &Value) -> Standing {
+        Standing::of_container(found, self.worker)
+    }
+
     /// The role and verb by which the request's endpoint may be used; `None`: on no object in particular.
     pub(crate) fn granted(
         &self,

@@ -24,7 +24,7 @@ pub fn overdue(own: &Value, now: i64, version: ApiVersion, policy: &Policy, work
         let (role, lifetime) = lifetime(labels, policy, worker)?;
         let made = entry.get("Created").and_then(Value::as_i64)?;
         let up = entry.get("State").and_then(Value::as_str).is_some_and(|state| UP.contains(&state));
-        let own = Standing::of(labels, worker) == Standing::Own;
+        let own = Standing::of_listed(entry, worker) == Standing::Own;
         let id = entry.get("Id").and_then(Value::as_str).filter(|id| objects::is_full_id(id))?;
         (up && own && over(made, lifetime, now)).then(|| end(id, role, version))
     })

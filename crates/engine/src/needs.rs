@@ -2,8 +2,8 @@
 
 use crate::connect::named_container;
 use crate::image::could_name;
-use crate::objects::{self, Standing, could_begin_id, is_full_id, is_name, labels, plain_name};
-use crate::rules::{OWNER, named_networks, named_volumes, present_networks};
+use crate::objects::{self, Standing, could_begin_id, is_full_id, is_name, plain_name};
+use crate::rules::{OWNER, has_anonymous, named_networks, named_volumes, present_networks};
 use crate::{Act, ApiVersion, Facts, Lookup, Request, present, uri};
 use doorward_policy::{DockerRole, Policy};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ impl Request {
     pub fn needs(&self, facts: &Facts, policy: &Policy, worker: &str) -> Vec<Lookup> {
         let name = self.named();
         let mut wanted = match self.endpoint().act {
-            Act::ContainerCreate => self.create_needs(),
+            Act::ContainerCreate => self.create_needs(facts),
             Act::ContainerStart | Act::ContainerRestart | Act::ContainerUnpause | Act::ContainerUpdate => {
                 start_needs(name, seen(name, facts, policy, worker))
             }
@@ -43,6 +43,7 @@ impl Request {
                 self.connect_needs(name, asked, seen(asked, facts, policy, worker))
             }
             Act::VolumeCreate => self.volume_needs(),
+            Act::ContainerPrune => vec![Lookup::OwnContainers],
             Act::Info => vec![Lookup::OwnContainers, Lookup::AllImages],
             Act::Events => vec![Lookup::OwnNetworks, Lookup::OwnVolumes],
             _ => Vec::new(),
@@ -53,13 +54,15 @@ impl Request {
         wanted
     }
 
-    fn create_needs(&self) -> Vec<Lookup> {
+    fn create_needs(&self, facts: &Facts) -> Vec<Lookup> {
         let Some(body) = &self.body else { return Vec::new() };
-        let mut wanted = image(body.get("Image").and_then(Value::as_str).unwrap_or_default());
+        let asked = body.get("Image").and_then(Value::as_str).unwrap_or_default();
+        let mut wanted = image(asked);
         wanted.push(Lookup::OwnContainers);
         wanted.extend(id_needs(self.new_name(), Lookup::AllContainers));
         wanted.extend(body_needs(body));
-        if wanted.iter().any(|lookup| matches!(lookup, Lookup::Volume(_))) {
+        let unnamed = has_anonymous(body, facts.about(&Lookup::Image(asked.to_owned())));
+        if unnamed || wanted.iter().any(|lookup| matches!(lookup, Lookup::Volume(_))) {
             wanted.push(Lookup::OwnVolumes);
         }
         wanted
@@ -162,7 +165,7 @@ fn start_needs(name: &str, found: Option<&Value>) -> Vec<Lookup> {
 /// not exist: how long that takes would tell them apart.
 fn seen<'f>(name: &str, facts: &'f Facts, policy: &Policy, worker: &str) -> Option<&'f Value> {
     let found = facts.about(&Lookup::Container(name.to_owned()))?;
-    let standing = Standing::of(labels(found), worker);
+    let standing = Standing::of_container(found, worker);
     let named = |role: &DockerRole| objects::selects(&role.containers, plain_name(found), standing);
     (standing == Standing::Own || objects::roles(policy, worker).any(named)).then_some(found)
 }

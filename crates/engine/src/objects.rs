@@ -1,6 +1,6 @@
 //! Whose an object is, and who may touch it.
 
-use crate::rules::OWNER;
+use crate::rules::{FROM, OWNER};
 use crate::{Access, Endpoint, Grant};
 use doorward_policy::{DockerRole, Glob, Policy, Reason, Refusal, Selector, Verb};
 use serde_json::Value;
@@ -23,6 +23,34 @@ impl Standing {
             None => Standing::Operators,
             Some(owner) if owner.as_str() == Some(worker) => Standing::Own,
             Some(_) => Standing::Foreign,
+        }
+    }
+
+    /// Of a container, by its inspect.
+    pub(crate) fn of_container(found: &Value, worker: &str) -> Standing {
+        Standing::of_made(labels(found), found.get("Image"), worker)
+    }
+
+    /// Of a container, by its entry in a list.
+    pub(crate) fn of_listed(entry: &Value, worker: &str) -> Standing {
+        Standing::of_made(entry.get("Labels"), entry.get("ImageID"), worker)
+    }
+
+    /// Of a container with these labels, made from this image. An owner's label that came with the image makes it
+    /// nobody's whom a policy names.
+    pub(crate) fn of_made(labels: Option<&Value>, image: Option<&Value>, worker: &str) -> Standing {
+        let from = labels.and_then(|labels| labels.get(FROM));
+        match Standing::of(labels, worker) {
+            Standing::Own if from.is_none() || from != image => Standing::Foreign,
+            standing => standing,
+        }
+    }
+
+    /// Of a volume. One without a name of its own and without a label belongs to a container, whosever that is.
+    pub(crate) fn of_volume(found: &Value, worker: &str) -> Standing {
+        match Standing::of(found.get("Labels"), worker) {
+            Standing::Operators if is_full_id(plain_name(found)) => Standing::Foreign,
+            standing => standing,
         }
     }
 }

@@ -35,8 +35,8 @@ pub(crate) static NETWORKS: Quota = Quota {
 pub(crate) static VOLUMES: Quota = Quota {
     own: Lookup::OwnVolumes,
     kind: "volumes",
-    each: 2,
-    without: Some(16),
+    each: 4,
+    without: Some(32),
     nearest: "docker volume rm a volume that is no longer needed",
 };
 

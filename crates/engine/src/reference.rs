@@ -150,8 +150,8 @@ Made from the tables in `crates/engine`; `doorward` refuses everything that stan
 - Without egress, the default network is `none`, own networks are internal, and a port can be published but leads
   nowhere. A worker has at most `count` own networks (8 when the role says no `count`).
 - Own volumes are the local driver's, without options; a named volume that is absent is made with the label before the
-  container that wants it. A worker has at most twice `count` of them (16 when the role says no `count`); the anonymous
-  ones belong to their containers.
+  container that wants it, and one without a name gets the label when its container is made. A worker has at most four
+  times `count` of them (32 when the role says no `count`), those without a name included.
 - In a network that is not the worker's own, other containers look for each other by name: there an own container has
   no alias and no host name but its own name, and that begins with the worker's name and `-`.
 - A name of hex digits alone is not given while an id begins with it, and never when it is as long as the short form

@@ -96,8 +96,8 @@ impl Seen<'_> {
     }
 
     pub(crate) fn listed_volume(&self, entry: Value) -> Option<Value> {
+        let standing = Standing::of_volume(&entry, self.worker);
         let Value::Object(entry) = entry else { return None };
-        let standing = self.standing(entry.get("Labels"));
         let name = entry.get("Name").and_then(Value::as_str).unwrap_or_default();
         let seen = standing == Standing::Own
             || self.any_role(|role| {

@@ -75,8 +75,8 @@ const REDACTED: &str = "[redacted]";
 
 impl Seen<'_> {
     pub(crate) fn listed_container(&self, mut entry: Value) -> Option<Value> {
+        let standing = Standing::of_listed(&entry, self.worker);
         let map = entry.as_object_mut()?;
-        let standing = self.standing(map.get("Labels"));
         let own = standing == Standing::Own;
         // Beside its name a container lists its links, as `/other/alias`.
         let names = map.get("Names").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -187,7 +187,8 @@ impl Seen<'_> {
 
     fn sees_volume(&self, name: &Value) -> bool {
         let name = name.as_str().unwrap_or_default();
-        self.any_role(|role| objects::selects(&role.volumes, name, Standing::Operators))
+        let unnamed = objects::is_full_id(name);
+        !unnamed && self.any_role(|role| objects::selects(&role.volumes, name, Standing::Operators))
     }
 
     fn sees_network(&self, name: &str) -> bool {

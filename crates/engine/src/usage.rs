@@ -8,8 +8,12 @@ use serde_json::{Map, Value, json};
 pub(crate) fn usage(engine: &Map<String, Value>, seen: &Seen<'_>) -> Value {
     let list = |name: &str| engine.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let own = |entry: &Value| seen.standing(entry.get("Labels")) == Standing::Own;
-    let containers: Vec<Value> =
-        list("Containers").into_iter().filter(own).filter_map(|entry| seen.listed_container(entry)).collect();
+    let own_container = |entry: &Value| Standing::of_listed(entry, seen.worker) == Standing::Own;
+    let containers: Vec<Value> = list("Containers")
+        .into_iter()
+        .filter(own_container)
+        .filter_map(|entry| seen.listed_container(entry))
+        .collect();
     let uses = |image: &Value| {
         let id = image.get("Id");
         containers.iter().filter(|container| id.is_some() && container.get("ImageID") == id).count()

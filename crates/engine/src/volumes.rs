@@ -41,14 +41,15 @@ fn create_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision, R
 }
 
 /// The creates that must come before a container's: an engine would make an absent volume itself, without a
-/// label, and so as nobody's.
-pub(crate) fn beforehand(wish: &Wish<'_>, made: &Value) -> Result<Vec<Approved>, Refusal> {
+/// label, and so as nobody's. They count, and so do the container's `anonymous` ones.
+pub(crate) fn beforehand(wish: &Wish<'_>, made: &Value, anonymous: usize) -> Result<Vec<Approved>, Refusal> {
     let mut names = named_volumes(made);
     names.sort();
     names.dedup();
     names.retain(|name| wish.facts.about(&Lookup::Volume(name.clone())).is_none());
-    if !names.is_empty() {
-        VOLUMES.admits(wish.role, wish.facts, names.len())?;
+    let more = names.len().saturating_add(anonymous);
+    if more > 0 {
+        VOLUMES.admits(wish.role, wish.facts, more)?;
     }
     Ok(names.iter().map(|name| own_volume(wish, name)).collect())
 }

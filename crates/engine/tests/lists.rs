@@ -143,7 +143,8 @@ fn df_counts_own_objects_and_the_images_that_may_be_seen() {
             {"Id": "sha256:1", "RepoTags": ["busybox:latest", "prod/db:1"], "Size": 10, "Containers": 5},
             {"Id": "sha256:2", "RepoTags": ["prod/db:2"], "Size": 100, "Containers": 1}],
         "Containers": [
-            {"Id": "1", "Names": ["/bench-1"], "ImageID": "sha256:1", "Labels": {"doorward.worker": "hermes"}},
+            {"Id": "1", "Names": ["/bench-1"], "ImageID": "sha256:1", "Labels": {"doorward.worker": "hermes", "doorward.from": "sha256:1"}},
+            {"Id": "4", "Names": ["/inherits"], "ImageID": "sha256:1", "Labels": {"doorward.worker": "hermes"}},
             {"Id": "2", "Names": ["/ollama"], "ImageID": "sha256:1", "Labels": {}},
             {"Id": "3", "Names": ["/theirs"], "ImageID": "sha256:1", "Labels": {"doorward.worker": "other"}}],
         "Volumes": [
@@ -234,7 +235,8 @@ fn filter(query: &str) -> EventFilter {
 }
 
 fn some_events() -> Vec<Value> {
-    let own = json!({"doorward.worker": "hermes", "doorward.image": "busybox:1", "image": "sha256:x", "name": "bench-1", "a": "b"});
+    let own = json!({"doorward.worker": "hermes", "doorward.image": "busybox:1", "doorward.from": "sha256:x",
+        "image": "sha256:x", "name": "bench-1", "a": "b"});
     let theirs = json!({"doorward.worker": "other", "image": "busybox", "name": "web-1"});
     let operators = json!({"image": "ollama/ollama", "name": "ollama", "token": "s3cret"});
     vec![
@@ -242,6 +244,12 @@ fn some_events() -> Vec<Value> {
         event("container", "exec_create: sh -c 'own'", OWN, &own),
         event("container", "start", &"9".repeat(64), &theirs),
         event("container", "exec_create: sh -c 'theirs'", &"9".repeat(64), &theirs),
+        event(
+            "container",
+            "start",
+            &"b".repeat(64),
+            &json!({"doorward.worker": "hermes", "image": "x", "name": "by-image"}),
+        ),
         event("container", "start", OLLAMA, &operators),
         event("container", "exec_create: login --password s3cret", OLLAMA, &operators),
         event("container", "die", &"a".repeat(64), &json!({"name": "db", "image": "prod/db"})),
@@ -327,6 +335,11 @@ fn an_endless_or_senseless_event_is_left_out_and_the_next_one_is_told() {
         out.extend(filter.push(bytes, &policy(), "hermes"));
     }
     assert!(out.is_empty());
-    let own = event("container", "die", OWN, &json!({"doorward.worker": "hermes", "name": "bench-1"}));
+    let own = event(
+        "container",
+        "die",
+        OWN,
+        &json!({"doorward.worker": "hermes", "doorward.from": "i", "image": "i", "name": "bench-1"}),
+    );
     assert!(!filter.push(format!("{own}\n").as_bytes(), &policy(), "hermes").is_empty());
 }

@@ -269,17 +269,19 @@ fn records_hold_no_secrets() {
 #[test]
 fn lists_show_only_what_the_worker_may_see() {
     let containers = json!([
-        {"Id": "1", "Names": ["/bench-1"], "Labels": {"doorward.worker": "hermes", "doorward.image": "busybox:1"}, "Image": "sha256:x"},
+        {"Id": "1", "Names": ["/bench-1"], "Labels": {"doorward.worker": "hermes", "doorward.image": "busybox:1", "doorward.from": "sha256:x"}, "ImageID": "sha256:x", "Image": "sha256:x"},
         {"Id": "2", "Names": ["/web-1"], "Labels": {"doorward.worker": "other"}},
         {"Id": "3", "Names": ["/ollama", "/db/alias"], "Labels": {"secret": "x"}, "Mounts": [{"Type": "bind", "Source": "/srv/x"}]},
         {"Id": "4", "Names": ["/db"], "Labels": {}},
         {"Id": "5", "Names": ["/db2/ollama"], "Labels": {}},
-        {"Id": "6", "Names": ["/ollama"], "Labels": {"doorward.worker": "other"}}]);
+        {"Id": "6", "Names": ["/ollama"], "Labels": {"doorward.worker": "other"}},
+        {"Id": "7", "Names": ["/ollama"], "Labels": {"doorward.worker": "hermes"}, "ImageID": "sha256:x"},
+        {"Id": "8", "Names": ["/ollama"], "Labels": {"doorward.worker": "hermes", "doorward.from": "sha256:y"}, "ImageID": "sha256:x"}]);
     let all = seen(&allowed(&get("/containers/json?all=1")), 200, &containers);
     assert_eq!(
         all,
         json!([
-        {"Id": "1", "Names": ["/bench-1"], "Labels": {"doorward.worker": "hermes", "doorward.image": "busybox:1"}, "Image": "busybox:1"},
+        {"Id": "1", "Names": ["/bench-1"], "Labels": {"doorward.worker": "hermes", "doorward.image": "busybox:1", "doorward.from": "sha256:x"}, "ImageID": "sha256:x", "Image": "busybox:1"},
         {"Id": "3", "Names": ["/ollama"], "Labels": {}, "Mounts": [{"Type": "bind", "Source": ""}]}])
     );
     assert_eq!(
@@ -408,13 +410,18 @@ fn a_volume_is_made_plain_and_under_a_name_that_is_nobodys() {
         assert_eq!(refused(&create(&body)).reason, reason, "{body}");
     }
     let full = |lookup: &doorward_engine::Lookup| match lookup {
-        doorward_engine::Lookup::OwnVolumes => Some(json!({"Volumes": [{}, {}, {}, {}, {}, {}, {}, {}]})),
+        doorward_engine::Lookup::OwnVolumes => Some(json!({"Volumes": vec![json!({}); 16]})),
         other => answer(other),
     };
     let host = json!({"Binds": ["fresh:/data"]});
-    for http in
-        [create(&json!({"Name": "fresh"})), Http::create(&json!({"Image": "busybox", "HostConfig": host}))]
-    {
+    let unnamed = json!({"Mounts": [{"Type": "volume", "Target": "/data"}]});
+    for http in [
+        create(&json!({"Name": "fresh"})),
+        Http::create(&json!({"Image": "busybox", "HostConfig": host})),
+        Http::create(&json!({"Image": "busybox", "HostConfig": unnamed})),
+        Http::create(&json!({"Image": "busybox", "Volumes": {"/data": {}}})),
+        Http::create(&json!({"Image": "busybox:volumes"})),
+    ] {
         let decision = decide_with(&http, &policy(), "hermes", Facts::default(), full);
         let Ok(Decision::Refuse(refusal)) = decision else { panic!("{decision:?}") };
         assert_eq!(refusal.reason, Reason::QuotaReached);

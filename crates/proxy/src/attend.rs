@@ -3,7 +3,6 @@
 use crate::deliberate::{Absent, Court, Passed, Ruling, deliberate, fact};
 use crate::forward::{Passage, forward};
 use crate::limits::{Class, Permit};
-use crate::outcome::Outcome;
 use crate::record::{Asked, unrecorded};
 use crate::reply::{self, Reply};
 use crate::rules::Rules;
@@ -53,18 +52,19 @@ async fn answer_absent(visit: &Visit, asked: &mut Asked, absent: &Absent, rules:
         asked.absent();
     }
     let recorded = match &absent.foreign {
-        Some(refusal) => asked.deny(visit, &rules.hash, refusal).await,
-        None => asked.allow(visit, rules, absent.rule.as_deref(), &[], Effect::None).await,
+        Some(refusal) => asked.deny_as_absent(visit, &rules.hash, refusal).await,
+        None => {
+            let allowed = asked.allow(visit, rules, absent.rule.as_deref(), &[], Effect::None).await;
+            allowed.map(|mut outcome| {
+                outcome.status(absent.status);
+                outcome.end();
+            })
+        }
     };
-    if let Err(unrecorded) = recorded {
-        return reply::refused(&unrecorded);
+    match recorded {
+        Ok(()) => reply::json(absent.status, &absent.body),
+        Err(unrecorded) => reply::refused(&unrecorded),
     }
-    if absent.foreign.is_none() {
-        let mut outcome = Outcome::of(&visit.proxy.broker, &asked.request);
-        outcome.status(absent.status);
-        outcome.end();
-    }
-    reply::json(absent.status, &absent.body)
 }
 
 async fn decide(

@@ -33,7 +33,7 @@ pub(crate) trait Court {
     fn body(&mut self, bytes: &[u8]);
     /// How long a body may take.
     fn body_patience(&self) -> Duration;
-    /// Before something is judged that makes or counts objects: the worker's next such request waits.
+    /// Before something is judged that takes turns: the worker's next such request waits.
     async fn turn(&mut self);
     /// The execs that the worker created.
     fn execs(&self) -> BTreeSet<String>;
@@ -77,7 +77,13 @@ pub(crate) async fn deliberate(
     court: &mut impl Court,
     mut request: Request<Incoming>,
 ) -> Result<Ruling, Refusal> {
-    let ceiling = court.ceiling().await?;
+    let ceiling = match court.ceiling().await {
+        Ok(ceiling) => ceiling,
+        Err(refusal) => {
+            court.enter(None)?;
+            return Err(refusal);
+        }
+    };
     let headers = intake::headers(&request);
     let call = read_head(request.method().as_str(), &request.uri().to_string(), &headers, ceiling);
     court.enter(call.as_ref().ok())?;
@@ -88,7 +94,7 @@ pub(crate) async fn deliberate(
     let upgrade = intake::offers_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
     let asking = take_body(court, call, request).await?;
     let (act, version) = (asking.endpoint().act, asking.version());
-    if matches!(act, Act::ContainerCreate | Act::NetworkCreate | Act::VolumeCreate | Act::VolumeRemove) {
+    if act.takes_turns() {
         court.turn().await;
     }
     let facts = gather(court, &asking).await?;

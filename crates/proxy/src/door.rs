@@ -2,6 +2,7 @@
 
 use crate::attend::{attend, refuse};
 use crate::hangup::Hangup;
+use crate::limits::{Class, Counters};
 use crate::quiet::Quiet;
 use crate::record::Asked;
 use crate::reply::Reply;
@@ -83,14 +84,24 @@ async fn converse(visit: &Arc<Visit>, socket: Quiet) {
         let visit = Arc::clone(visit);
         async move { Ok::<Reply, Infallible>(attend(visit, request).await) }
     });
-    let connection =
+    let mut connection =
         protocol(&visit.proxy.timings).serve_connection(TokioIo::new(socket), service).with_upgrades();
-    if let Err(error) = connection.await
+    if let Err(error) = (&mut connection).await
         && error.is_parse()
     {
+        let unread = connection.into_parts().map(|parts| parts.read_buf).unwrap_or_default();
+        let counters = &visit.proxy.guest(&visit.worker).counters;
         // The peer was told 400 already; this is for the record.
-        drop(refuse(visit, &Asked::nothing(), &no_request()).await);
+        let refusal = counted(visit, counters, no_request());
+        drop(refuse(visit, &Asked::no_request(&unread), &refusal).await);
     }
+}
+
+/// A refusal that counts as a read, so that refusals cannot come faster than what is served.
+fn counted(visit: &Visit, counters: &Arc<Counters>, refusal: Refusal) -> Refusal {
+    let Ok(rules) = visit.proxy.rules() else { return refusal };
+    let Some(worker) = rules.policy.workers.get(&visit.worker) else { return refusal };
+    counters.enter(Class::Reads, &worker.limits).err().unwrap_or(refusal)
 }
 
 /// What is said of bytes that do not even have a request's head.
@@ -104,6 +115,8 @@ async fn turn_away(visit: Arc<Visit>, socket: Quiet) {
     let service = service_fn(|request: Request<Incoming>| async move {
         let message = "this socket belongs to a worker that your account is not";
         let refusal = Refusal::new(Reason::UnknownWorker, message);
+        // Not among the worker's own, of which a stranger must not take any.
+        let refusal = counted(visit, &visit.proxy.guest(&visit.worker).strangers, refusal);
         let asked = Asked::new(request.method(), request.uri());
         let mut reply = refuse(visit, &asked, &refusal).await;
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -38,7 +38,7 @@ pub(crate) struct Passage {
     pub(crate) upgrade: Option<OnUpgrade>,
     /// Counted as open until the answer has ended.
     pub(crate) permit: Option<Permit>,
-    /// While it makes something that is counted: the next to be made counts it too.
+    /// While it does what takes turns: the next is judged by what this one leaves.
     pub(crate) _turn: Option<OwnedMutexGuard<()>>,
 }
 
@@ -63,11 +63,10 @@ pub(crate) async fn forward(visit: Arc<Visit>, asked: Asked, passage: Passage) -
 }
 
 async fn pass(visit: Arc<Visit>, asked: Asked, passage: Passage) -> Reply {
-    let sent = match record_and_send(&visit, &asked, &passage).await {
+    let (mut outcome, sent) = match record_and_send(&visit, &asked, &passage).await {
         Ok(sent) => sent,
         Err(unrecorded) => return reply::refused(&unrecorded),
     };
-    let mut outcome = Outcome::of(&visit.proxy.broker, &asked.request);
     let carried = match sent {
         Ok(answered) => carry(&visit, passage, answered, &mut outcome).await,
         Err(refusal) => Err(refusal),
@@ -96,7 +95,7 @@ async fn record_and_send(
     visit: &Visit,
     asked: &Asked,
     passage: &Passage,
-) -> Result<Result<Answered, Refusal>, Refusal> {
+) -> Result<(Outcome, Result<Answered, Refusal>), Refusal> {
     let approved = &passage.approved;
     let recorded = async {
         if approved.effect == Effect::None {
@@ -107,15 +106,15 @@ async fn record_and_send(
     };
     if approved.effect == Effect::None {
         let (sent, recorded) = tokio::join!(send(visit, passage, approved), recorded);
-        return recorded.map(|()| sent);
+        return recorded.map(|outcome| (outcome, sent));
     }
-    recorded.await?;
+    let outcome = recorded.await?;
     for first in &approved.beforehand {
         if let Err(refusal) = make(visit, passage, first).await {
-            return Ok(Err(refusal));
+            return Ok((outcome, Err(refusal)));
         }
     }
-    Ok(send(visit, passage, approved).await)
+    Ok((outcome, send(visit, passage, approved).await))
 }
 
 /// Makes what a request needs to be there before it.

@@ -86,8 +86,7 @@ async fn look(proxy: &Proxy, rules: &Rules, worker: &str) -> Result<Vec<Approved
 
 /// Records a stop and does it.
 async fn run(proxy: &Proxy, rules: &Rules, worker: &str, uid: u32, stop: &Approved) {
-    let Ok(request) = record(proxy, rules, worker, uid, stop).await else { return };
-    let mut outcome = Outcome::of(&proxy.broker, &request);
+    let Ok(mut outcome) = record(proxy, rules, worker, uid, stop).await else { return };
     match end(proxy, rules, stop).await {
         Ok(status) => {
             outcome.status(status);
@@ -104,7 +103,7 @@ async fn record(
     worker: &str,
     uid: u32,
     stop: &Approved,
-) -> Result<RequestId, Refusal> {
+) -> Result<Outcome, Refusal> {
     let request = RequestId::new();
     let http = HttpRecord { method: stop.method.into(), target: stop.target.clone(), body_sha256: None };
     let intent = ToBroker::Intent {
@@ -126,8 +125,14 @@ async fn record(
         objects: stop.objects.clone(),
         durable: true,
     };
-    proxy.broker.intent(request.clone(), intent).await.map_err(unrecorded)?;
-    Ok(request)
+    let outcome = Outcome::of(&proxy.broker, &request);
+    match proxy.broker.intent(request, intent).await {
+        Ok(_) => Ok(outcome),
+        Err(error) => {
+            outcome.void();
+            Err(unrecorded(error))
+        }
+    }
 }
 
 /// The status of the last answer; a container that is gone or stopped meanwhile is as good.

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 pub(crate) struct Outcome {
     link: BrokerLink,
     request: RequestId,
+    /// The intent was refused, so there is nothing to end.
+    void: bool,
     began: Instant,
     status: u16,
     bytes: u64,
@@ -17,17 +19,24 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// For a request whose intent stands.
+    /// For a request whose intent is about to be said: made before that, so that also a request that is given
+    /// up while its record is written has an end.
     pub(crate) fn of(link: &BrokerLink, request: &RequestId) -> Self {
         Outcome {
             link: link.clone(),
             request: request.clone(),
+            void: false,
             began: Instant::now(),
             status: 0,
             bytes: 0,
             truncated: true,
             error: Some("the worker went away".into()),
         }
+    }
+
+    /// The intent does not stand: nothing is told.
+    pub(crate) fn void(mut self) {
+        self.void = true;
     }
 
     /// The HTTP status that the worker is sent.
@@ -55,6 +64,9 @@ impl Outcome {
 
 impl Drop for Outcome {
     fn drop(&mut self) {
+        if self.void {
+            return;
+        }
         let outcome = ToBroker::Outcome {
             request: self.request.clone(),
             status: i32::from(self.status),

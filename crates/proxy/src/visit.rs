@@ -35,10 +35,12 @@ pub(crate) struct Proxy {
 pub(crate) struct Guest {
     /// How much it asks.
     pub(crate) counters: Arc<Counters>,
+    /// How much is asked on its socket by peers that may not.
+    pub(crate) strangers: Arc<Counters>,
     /// Its connections to the engine that may be used again.
     pub(crate) spares: Spares,
-    /// Held while one of the kinds of objects that a role counts is judged and made.
-    making: Arc<tokio::sync::Mutex<()>>,
+    /// Held while something that takes turns is judged and done.
+    turn: Arc<tokio::sync::Mutex<()>>,
     execs: Mutex<VecDeque<String>>,
 }
 
@@ -89,10 +91,10 @@ impl Proxy {
 }
 
 impl Guest {
-    /// The worker's turn to make something that its role counts: between counting and making, nothing else of
-    /// its is made, so requests that come at once cannot all count the same.
+    /// The worker's turn: between judging and doing, nothing else of its changes what was judged by, so requests that
+    /// come at once cannot all count the same, or each be right only without the others.
     pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
-        Arc::clone(&self.making).lock_owned().await
+        Arc::clone(&self.turn).lock_owned().await
     }
 
     /// Remembers an exec that the worker created.

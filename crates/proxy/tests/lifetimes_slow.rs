@@ -39,7 +39,7 @@ fn id(number: usize) -> String {
 
 fn entry(id: &str) -> Value {
     json!({"Id": id, "Names": [format!("/{id}")], "ImageID": "sha256:1", "State": "running", "Created": 1,
-        "Labels": {"doorward.worker": "hermes", "doorward.role": "bench"}})
+        "Labels": {"doorward.worker": "hermes", "doorward.role": "bench", "doorward.from": "sha256:1"}})
 }
 
 /// An engine whose containers run since 1970. Those that `hang` says never answer a stop.

@@ -90,7 +90,7 @@ fn a_volume_of_somebody_else_is_neither_used_nor_taken_over_nor_removed() {
 #[test]
 fn own_volumes_are_counted_also_when_many_are_made_at_once() {
     let bench = Bench::with("count = 2");
-    let asked: Vec<_> = (0..8)
+    let asked: Vec<_> = (0..12)
         .map(|number| {
             let (socket, name) = (bench.socket(), bench.name(&format!("q{number}")));
             std::thread::spawn(move || {
@@ -101,9 +101,38 @@ fn own_volumes_are_counted_also_when_many_are_made_at_once() {
         .collect();
     let mut statuses: Vec<u16> = asked.into_iter().map(|asked| asked.join().unwrap()).collect();
     statuses.sort_unstable();
-    assert_eq!(statuses, [201, 201, 201, 201, 409, 409, 409, 409]);
+    assert_eq!(statuses, [[201; 8].as_slice(), &[409; 4]].concat());
     let label = format!("label=doorward.worker={}", bench.worker);
-    assert_eq!(engine_lines(&["volume", "ls", "-q", "--filter", &label]).len(), 4);
+    assert_eq!(engine_lines(&["volume", "ls", "-q", "--filter", &label]).len(), 8);
+}
+
+#[test]
+fn a_volume_without_a_name_is_the_workers_own_and_goes_with_its_container() {
+    let bench = Bench::start();
+    let name = bench.name("c");
+    let label = format!("label=doorward.worker={}", bench.worker);
+    let volumes = || engine_lines(&["volume", "ls", "-q", "--filter", &label]);
+    let run = || {
+        let script = "echo kept > /data/x; sleep 600";
+        bench.ok(&["run", "-d", "--name", &name, "-v", "/data", &bench.image, "sh", "-c", script]);
+        let [volume] = volumes().try_into().unwrap();
+        assert_eq!(volume.len(), 64, "{volume}");
+        volume
+    };
+    let volume = run();
+    // What takes the container's place, as compose makes it, keeps what was written.
+    let kept = ["run", "--rm", "-v", &format!("{volume}:/data"), &bench.image, "sh", "-c"];
+    let read = "until cat /data/x; do sleep 0.1; done 2>/dev/null";
+    assert_eq!(bench.ok(&[&kept[..], &[read]].concat()), "kept");
+    assert_eq!(volumes(), [volume], "it was the first container's");
+    bench.ok(&["restart", "-t", "0", &name]);
+    bench.ok(&["rm", "-fv", &name]);
+    assert_eq!(volumes(), Vec::<String>::new());
+    let volume = run();
+    bench.ok(&["rm", "-f", &name]);
+    assert_eq!(volumes(), std::slice::from_ref(&volume), "it stays, and is the worker's to remove");
+    bench.ok(&["volume", "rm", &volume]);
+    assert_eq!(volumes(), Vec::<String>::new());
 }
 
 #[test]

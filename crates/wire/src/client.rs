@@ -1,8 +1,10 @@
 //! The gateway's and the proxy's end of the connection to the broker: one persistent connection, requests
 //! pipelined over it, found again by itself when the broker comes back.
 
-use crate::broker::{End, FromBroker, HostReport, MAX_WELCOME, RequestId, Service, StartedStage, ToBroker};
-use crate::frame::{Decoder, FrameError, encode, send_some};
+use crate::broker::{
+    End, FromBroker, HostReport, MAX_REQUEST, MAX_WELCOME, RequestId, Service, StartedStage, ToBroker,
+};
+use crate::frame::{Decoder, FrameError, append, encode, send_some};
 use crate::soon::{Kept, MOMENT, Soon};
 use std::collections::HashMap;
 use std::io;
@@ -231,12 +233,13 @@ impl BrokerLink {
     }
 
     fn enqueue(&self, message: &ToBroker, fds: Vec<OwnedFd>) -> Result<(), LinkError> {
-        let bytes = encode(message, fds.len()).map_err(|_| LinkError::Gone)?;
+        let mut bytes = Vec::with_capacity(1024);
+        append(&mut bytes, message, fds.len(), MAX_REQUEST).map_err(unsaid)?;
         self.lock().push(Outgoing { bytes, fds, sent: None })
     }
 
     fn see_to(&self, kept: Result<Kept, FrameError>) -> Result<(), LinkError> {
-        match kept.map_err(|_| LinkError::Gone)? {
+        match kept.map_err(unsaid)? {
             Kept::Behind => Ok(()),
             Kept::First => {
                 self.kept.notify_one();
@@ -272,6 +275,17 @@ impl Shared {
         }
         let queue = self.queue.as_ref().ok_or(LinkError::Gone)?;
         queue.send(Outgoing { bytes, ..Outgoing::default() }).map_err(|_| LinkError::Gone)
+    }
+}
+
+/// What cannot be said is not sent: the broker would end the connection over it, and everybody's requests with it.
+fn unsaid(error: FrameError) -> LinkError {
+    match error {
+        FrameError::TooLong(length) => LinkError::Refused {
+            reason: "too_large".into(),
+            message: format!("what would be written down of it has {length} bytes, of {MAX_REQUEST} allowed"),
+        },
+        _ => LinkError::Gone,
     }
 }
 

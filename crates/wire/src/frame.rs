@@ -61,30 +61,41 @@ impl From<io::Error> for FrameError {
 /// When the message does not fit the header's fields.
 pub fn encode<T: Serialize>(message: &T, fds: usize) -> Result<Vec<u8>, FrameError> {
     let mut bytes = Vec::with_capacity(1024);
-    append(&mut bytes, message, fds)?;
+    append(&mut bytes, message, fds, usize::MAX)?;
     Ok(bytes)
 }
 
 /// The same behind the frames that `bytes` holds already, which are not changed when this one is refused.
+/// `most`: the longest JSON that the peer takes; it would end the connection over a longer one.
 ///
 /// # Errors
-/// When the message does not fit the header's fields.
-pub fn append<T: Serialize>(bytes: &mut Vec<u8>, message: &T, fds: usize) -> Result<(), FrameError> {
+/// When the message is longer than that, or does not fit the header's fields.
+pub fn append<T: Serialize>(
+    bytes: &mut Vec<u8>,
+    message: &T,
+    fds: usize,
+    most: usize,
+) -> Result<(), FrameError> {
     let start = bytes.len();
-    let appended = append_frame(bytes, message, fds);
+    let appended = append_frame(bytes, message, fds, most);
     if appended.is_err() {
         bytes.truncate(start);
     }
     appended
 }
 
-fn append_frame<T: Serialize>(bytes: &mut Vec<u8>, message: &T, fds: usize) -> Result<(), FrameError> {
+fn append_frame<T: Serialize>(
+    bytes: &mut Vec<u8>,
+    message: &T,
+    fds: usize,
+    most: usize,
+) -> Result<(), FrameError> {
     let start = bytes.len();
     let fds = u8::try_from(fds).map_err(|_| FrameError::Descriptors)?;
     bytes.extend_from_slice(&[0; HEADER]);
     serde_json::to_writer(&mut *bytes, message).map_err(FrameError::Malformed)?;
     let json = bytes.len().saturating_sub(start).saturating_sub(HEADER);
-    let length = u32::try_from(json).map_err(|_| FrameError::TooLong(json))?;
+    let length = u32::try_from(json).ok().filter(|_| json <= most).ok_or(FrameError::TooLong(json))?;
     for (to, from) in bytes.iter_mut().skip(start).zip(length.to_be_bytes().into_iter().chain([fds])) {
         *to = from;
     }

@@ -1,6 +1,6 @@
 //! Records that nobody waits for: they are kept for a moment and sent together, in their order.
 
-use crate::broker::{RequestId, ToBroker};
+use crate::broker::{MAX_REQUEST, RequestId, ToBroker};
 use crate::frame::{FrameError, append};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl Soon {
     /// Keeps a message that has no answer.
     pub(crate) fn keep(&mut self, message: &ToBroker) -> Result<Kept, FrameError> {
         let first = self.frames.is_empty();
-        append(&mut self.frames, message, 0)?;
+        append(&mut self.frames, message, 0, MAX_REQUEST)?;
         Ok(match first {
             _ if self.frames.len() >= KEPT => Kept::Full,
             true => Kept::First,

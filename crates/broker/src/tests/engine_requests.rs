@@ -132,3 +132,55 @@ fn refusals_of_the_proxy_do_not_use_up_its_open_requests() {
         assert!(matches!(answer, FromBroker::Recorded { .. }), "{place}: {answer:?}");
     }
 }
+
+#[test]
+fn an_end_that_is_told_before_its_record_stands_is_written_all_the_same() {
+    if !root() {
+        return;
+    }
+    let house = house_for((4242, 4242), (0, 0));
+    let mut peer = house.connect(Service::Proxy);
+    let FromBroker::Welcome { hash, .. } = peer.next() else { panic!() };
+    // In all, more than one connection may have open.
+    let (rounds, each) = (4, 50);
+    for _ in 0..rounds {
+        for _ in 0..each {
+            let intent = bare_intent(&hash, "/x", true, true);
+            let ToBroker::Intent { request, .. } = &intent else { panic!("{intent:?}") };
+            let outcome = ToBroker::Outcome {
+                request: request.clone(),
+                status: 0,
+                millis: 0,
+                bytes: 0,
+                truncated: true,
+                error: Some("the worker went away".into()),
+            };
+            peer.send(&intent, &[]);
+            peer.send(&outcome, &[]);
+        }
+        for place in 0..each {
+            let answer = peer.next();
+            assert!(matches!(answer, FromBroker::Recorded { .. }), "{place}: {answer:?}");
+        }
+    }
+    let log = house.log(rounds * each);
+    let ends = log.iter().filter(|line| line.contains(r#""error":"the worker went away""#)).count();
+    assert_eq!(ends, rounds * each);
+}
+
+#[test]
+fn requests_whose_records_do_not_stand_when_their_service_goes_are_recorded_as_cut_off() {
+    if !root() {
+        return;
+    }
+    let house = house_for((4242, 4242), (0, 0));
+    let mut peer = house.connect(Service::Proxy);
+    let FromBroker::Welcome { hash, .. } = peer.next() else { panic!() };
+    for _ in 0..50 {
+        peer.send(&bare_intent(&hash, "/x", true, true), &[]);
+    }
+    drop(peer);
+    let log = house.log(50);
+    let ends = log.iter().filter(|line| line.contains(r#""how":"disconnected""#)).count();
+    assert_eq!(ends, 50);
+}

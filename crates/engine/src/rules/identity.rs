@@ -11,6 +11,10 @@ pub(crate) const OWNER: &str = "doorward.worker";
 /// The label that says which image name was asked for.
 pub(crate) const IMAGE: &str = "doorward.image";
 
+/// The label that says which image, by id, a container was made from. Containers bear their images' labels, too, but
+/// no image can hold its own id: beside it alone, [`OWNER`] is the container's own.
+pub(crate) const FROM: &str = "doorward.from";
+
 /// The label that says which role allowed a container.
 pub(crate) const ROLE: &str = "doorward.role";
 
@@ -152,6 +156,9 @@ pub(crate) fn labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
         let name = crate::image_name::ImageName::read(asked).map(|name| name.familiar());
         labels.insert(IMAGE.into(), json!(name.unwrap_or_else(|| asked.to_owned())));
         labels.insert(ROLE.into(), json!(wish.role.role));
+        if let Some(id) = wish.image.and_then(|image| image.get("Id")) {
+            labels.insert(FROM.into(), id.clone());
+        }
     }
     Ok(Some(labels.into()))
 }

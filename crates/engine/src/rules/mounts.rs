@@ -1,10 +1,11 @@
 //! Binds, mounts, volumes, tmpfs.
 
-use super::{Made, Mode, Wish, flag, int, list, not_allowed, text};
+use super::{Made, Mode, OWNER, Wish, flag, int, list, not_allowed, text};
 use crate::objects::{self, Standing};
 use crate::{Lookup, uri, volumes, walk};
 use doorward_policy::{Reason, Refusal, Selector};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// `Binds`: `host:at[:options]` as the role's `binds` say, or a volume that the worker may use.
 pub(crate) fn binds(wish: &Wish<'_>, given: Option<&Value>) -> Made {
@@ -211,6 +212,70 @@ pub(crate) fn anonymous_volumes(wish: &Wish<'_>, given: Option<&Value>) -> Made 
         .cloned())
 }
 
+/// `VolumeOptions.Labels`: the worker's, as [`own_anonymous`] has put them there, and no others.
+pub(crate) fn volume_labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
+    match given.filter(|given| !walk::is_zero(given)) {
+        Some(labels) if *labels != own_labels(wish) => {
+            Err(not_allowed("labels of a new volume are doorward's"))
+        }
+        labels => Ok(labels.cloned()),
+    }
+}
+
+fn own_labels(wish: &Wish<'_>) -> Value {
+    json!({OWNER: wish.worker})
+}
+
+/// Whether a new container would get volumes without a name.
+pub(crate) fn has_anonymous(body: &Value, image: Option<&Value>) -> bool {
+    let inherited = image.and_then(|image| image.get("Config"));
+    let said =
+        |config: &Value| config.get("Volumes").and_then(Value::as_object).is_some_and(|map| !map.is_empty());
+    let mounts = list(body.get("HostConfig").and_then(|host| host.get("Mounts")));
+    said(body) || inherited.is_some_and(said) || mounts.iter().any(is_anonymous)
+}
+
+fn is_anonymous(mount: &Value) -> bool {
+    text(mount.get("Type")) == "volume" && text(mount.get("Source")).is_empty()
+}
+
+/// Gives every volume without a name the worker's label, as an engine would make it as nobody's, to stay behind
+/// uncounted; says how many there are. What is only named by its place, in the request or in the image, becomes a
+/// mount, which can say that. It is removed with its container as before.
+pub(crate) fn own_anonymous(wish: &Wish<'_>, made: &mut Value) -> usize {
+    let inherited = wish.image.and_then(|image| image.get("Config"));
+    let places = [Some(&*made), inherited].into_iter().flatten().filter_map(|config| config.get("Volumes"));
+    let places: BTreeSet<String> = places.filter_map(Value::as_object).flat_map(Map::keys).cloned().collect();
+    let taken = places_taken(made);
+    let Some(host) = made.get_mut("HostConfig").and_then(Value::as_object_mut) else { return 0 };
+    let mut mounts = host.get("Mounts").and_then(Value::as_array).cloned().unwrap_or_default();
+    let added = places.into_iter().filter(|place| !taken.contains(place));
+    mounts.extend(added.map(|place| json!({"Type": "volume", "Target": place})));
+    let mut count = 0_usize;
+    for mount in mounts.iter_mut().filter(|mount| is_anonymous(mount)) {
+        count = count.saturating_add(1);
+        let Some(mount) = mount.as_object_mut() else { continue };
+        let options = mount.entry("VolumeOptions").or_insert_with(|| json!({}));
+        if let Some(options) = options.as_object_mut() {
+            options.insert("Labels".to_owned(), own_labels(wish));
+        }
+    }
+    if !mounts.is_empty() {
+        host.insert("Mounts".to_owned(), mounts.into());
+    }
+    count
+}
+
+/// Where something is mounted already.
+fn places_taken(made: &Value) -> BTreeSet<String> {
+    let host = made.get("HostConfig");
+    let field = |name: &str| host.and_then(|host| host.get(name));
+    let binds = list(field("Binds")).iter().filter_map(|bind| text(Some(bind)).split(':').nth(1));
+    let mounts = list(field("Mounts")).iter().map(|mount| text(mount.get("Target")));
+    let tmpfs = field("Tmpfs").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str);
+    binds.chain(mounts).chain(tmpfs).map(str::to_owned).collect()
+}
+
 fn host_bind(wish: &Wish<'_>, source: &str, target: &str, read_only: bool) -> Result<(), Refusal> {
     let named = wish.role.run.binds.iter().find(|bind| bind.host == source && bind.at == target);
     match named {
@@ -263,7 +328,7 @@ fn volume(wish: &Wish<'_>, name: &str) -> Result<(), Refusal> {
         None if wish.mode == Mode::New => return volumes::may_make(wish, name),
         None => return Err(refuse()),
     };
-    let standing = Standing::of(volume.get("Labels"), wish.worker);
+    let standing = Standing::of_volume(volume, wish.worker);
     if !objects::selects(&wish.role.volumes, name, standing) {
         return Err(refuse());
     }

@@ -177,7 +177,7 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.docker.run.ulimits", Names, "none", "Highest values by name; -1 is unlimited."),
     may("role.*.docker.run.ulimits.*", Whole(-1, i64::MAX), "", ""),
     may("role.*.docker.run.users", Users, "\"any\"", "What `--user` may be: uids, `uid:gid` or names."),
-    may("role.*.docker.run.count", Whole(1, MANY), "no cap", "Own containers at one time; as many own networks, and twice as many own volumes."),
+    may("role.*.docker.run.count", Whole(1, MANY), "no cap", "Own containers at one time; as many own networks, and four times as many own volumes."),
     may("role.*.docker.run.lifetime", Duration, "no end", "Own containers are stopped when they were made so long ago, and do not start again."),
     may("role.*.docker.run.restart", Texts, "[\"no\"]", "Restart policies: `no`, `on-failure`, `unless-stopped`, `always`."),
     may("role.*.docker.run.stdin", Bool, "false", "Whether stdin may be attached."),

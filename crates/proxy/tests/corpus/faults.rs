@@ -293,6 +293,10 @@ impl Faults<'_> {
             if self.proxied && label == "doorward.role" && value == "bench" {
                 continue;
             }
+            // Of an own container from before, which the stage has made as doorward would.
+            if label == "doorward.from" && value.as_str() == self.scene.get("image_id") {
+                continue;
+            }
             let label = label.to_lowercase().replace('\u{212a}', "k");
             if label == "doorward.worker" {
                 self.note(

@@ -279,6 +279,13 @@ fn usual(field: &str, value: &Value) -> Value {
             .filter_map(Value::as_str)
             .map(|bind| bind.strip_suffix(":rw").unwrap_or(bind))
             .collect(),
+        // A volume without a name is a mount here, so that it bears the worker's label; that it is there is seen in the
+        // container's mounts.
+        ("Mounts", Value::Array(mounts)) => {
+            let named = |mount: &&Value| mount["Type"] != "volume" || mount["Source"].is_string();
+            let named: Vec<_> = mounts.iter().filter(named).cloned().collect();
+            if named.is_empty() { Value::Null } else { named.into() }
+        }
         ("Tmpfs", Value::Object(mounts)) => mounts.keys().map(String::as_str).collect(),
         _ => value.clone(),
     }

@@ -32,6 +32,7 @@ struct State {
     records: Vec<ToBroker>,
     connections: Vec<UnixStream>,
     audit_fails: bool,
+    silent: bool,
     unsafe_bind: Option<String>,
     gone: bool,
 }
@@ -87,6 +88,7 @@ impl FakeBroker {
             records: Vec::new(),
             connections: Vec::new(),
             audit_fails: false,
+            silent: false,
             unsafe_bind: None,
             gone: false,
         };
@@ -112,6 +114,11 @@ impl FakeBroker {
     /// From now on no record can be written (or again).
     pub fn fail_audit(&self, fails: bool) {
         self.shared.state.lock().unwrap().audit_fails = fails;
+    }
+
+    /// From now on records are written and nobody is told so (or again).
+    pub fn keep_silent(&self, silent: bool) {
+        self.shared.state.lock().unwrap().silent = silent;
     }
 
     /// From now on this path may not be bound.
@@ -250,7 +257,7 @@ impl Shared {
                 state.records.push(message);
                 self.changed.notify_all();
                 let seq = u64::try_from(state.records.len()).unwrap();
-                Some(FromBroker::Recorded { request, seq })
+                (!state.silent).then_some(FromBroker::Recorded { request, seq })
             }
             ToBroker::CheckBinds { request, paths } => {
                 let found = paths.into_iter().find(|path| Some(path) == state.unsafe_bind.as_ref());

@@ -182,3 +182,40 @@ async fn after_a_record_that_could_not_be_written_the_next_is_waited_for() {
     assert_eq!(ask().await, Ok(()), "waited for, and it stands");
     assert!(link.lock().soon.trusts());
 }
+
+#[tokio::test]
+async fn what_is_too_long_for_the_broker_is_refused_and_the_connection_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broker.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || recording_broker(&listener, 0));
+    let (link, mut events) = BrokerLink::start(path, Service::Proxy);
+    assert!(matches!(events.recv().await, Some(LinkEvent::Welcome(..))));
+    let long = |request: &RequestId| match looks(request) {
+        ToBroker::Intent { asker, policy, decision, .. } => ToBroker::Intent {
+            request: request.clone(),
+            asker,
+            policy,
+            decision,
+            operation: serde_json::json!("x".repeat(crate::broker::MAX_REQUEST)),
+            argv: None,
+            line_base64: None,
+            http: None,
+            objects: Vec::new(),
+            durable: false,
+        },
+        other => other,
+    };
+    let request = RequestId::new();
+    for said in [
+        link.intend_soon(request.clone(), long(&request)).await,
+        link.intent(request.clone(), long(&request)).await.map(drop),
+        link.tell(&long(&request)),
+        link.tell_soon(&long(&request)),
+    ] {
+        assert!(matches!(&said, Err(LinkError::Refused { reason, .. }) if reason == "too_large"), "{said:?}");
+    }
+    let request = RequestId::new();
+    assert_eq!(link.intent(request.clone(), looks(&request)).await, Ok(1), "nothing of them was sent");
+    assert!(events.try_recv().is_err(), "the connection is the same");
+}
