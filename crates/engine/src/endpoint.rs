@@ -109,6 +109,8 @@ pub enum ParamKind {
     Empty(&'static str),
     /// One of these words, which all say nothing, with the reason against any other; never sent on.
     Neutral(&'static [&'static str], &'static str),
+    /// One of these words, or empty: anything else asks for BuildKit.
+    ClassicBuilder(&'static [&'static str]),
     /// Text of at most so many bytes, which may come so many times.
     Texts(usize, usize),
     /// An object of at most so many texts, which may be null; their values are secrets.

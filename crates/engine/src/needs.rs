@@ -43,6 +43,7 @@ impl Request {
                 self.connect_needs(name, asked, seen(asked, facts, policy, worker))
             }
             Act::VolumeCreate => self.volume_needs(),
+            Act::ImageBuild => self.build_needs(),
             Act::Info => vec![Lookup::OwnContainers, Lookup::AllImages],
             Act::Events => vec![Lookup::OwnNetworks, Lookup::OwnVolumes],
             _ => Vec::new(),
@@ -97,6 +98,18 @@ impl Request {
         wanted
     }
 
+    /// What bears the names that the image is to have, and what it is built from.
+    fn build_needs(&self) -> Vec<Lookup> {
+        let tags = self.call.query.texts("t").iter().filter_map(|tag| ImageName::read(tag));
+        let mut wanted: Vec<Lookup> = tags.map(|tag| Lookup::Image(tag.familiar())).collect();
+        wanted.push(Lookup::OwnImages);
+        if let Some(dockerfile) = &self.dockerfile {
+            let target = self.call.query.text("target").unwrap_or_default();
+            wanted.extend(dockerfile.images(target).flat_map(image));
+        }
+        wanted
+    }
+
     fn volume_needs(&self) -> Vec<Lookup> {
         let name = self.body.as_ref().and_then(|body| body.get("Name")).and_then(Value::as_str);
         let named = name.filter(|name| is_name(name)).map(|name| Lookup::Volume(name.to_owned()));
@@ -121,6 +134,7 @@ impl Lookup {
             Lookup::OwnContainers => format!("/containers/json?all=1&filters={}", own()),
             Lookup::OwnNetworks => format!("/networks?filters={}", own()),
             Lookup::OwnVolumes => format!("/volumes?filters={}", own()),
+            Lookup::OwnImages => format!("/images/json?filters={}", own()),
         };
         format!("/v{version}{path}")
     }
@@ -128,7 +142,9 @@ impl Lookup {
     /// What an engine that holds nothing answers.
     pub fn of_nothing(&self) -> Option<Value> {
         match self {
-            Lookup::OwnContainers | Lookup::OwnNetworks | Lookup::AllImages => Some(json!([])),
+            Lookup::OwnContainers | Lookup::OwnNetworks | Lookup::OwnImages | Lookup::AllImages => {
+                Some(json!([]))
+            }
             Lookup::OwnVolumes => Some(json!({"Volumes": null})),
             _ => None,
         }

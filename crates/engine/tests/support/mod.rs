@@ -120,6 +120,7 @@ pub fn answer(lookup: &Lookup) -> Option<Value> {
         Lookup::OwnContainers => Some(json!([{"Id": OWN, "State": "running"}])),
         Lookup::OwnNetworks => Some(json!([])),
         Lookup::OwnVolumes => Some(json!({"Volumes": null, "Warnings": null})),
+        Lookup::OwnImages => Some(json!([])),
     }
 }
 
