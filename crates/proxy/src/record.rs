@@ -37,6 +37,11 @@ impl Asked {
         Asked::new(&Method::GET, &Uri::from_static("/"))
     }
 
+    /// A further record of the same request.
+    pub(crate) fn again(&self) -> Self {
+        Asked { request: RequestId::new(), http: self.http.clone(), operation: self.operation.clone() }
+    }
+
     /// The endpoint is known.
     pub(crate) fn endpoint(&mut self, endpoint: &doorward_engine::Endpoint) {
         self.operation = json!({ "endpoint": format!("{} {}", endpoint.method, endpoint.path) });
