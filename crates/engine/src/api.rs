@@ -90,6 +90,8 @@ pub enum Lookup {
     OwnNetworks,
     /// `GET /volumes` limited to this worker's label.
     OwnVolumes,
+    /// `GET /images/json` limited to this worker's label.
+    OwnImages,
 }
 
 /// What the engine said; `None` for an object that does not exist.

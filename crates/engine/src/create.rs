@@ -1,7 +1,7 @@
 //! New containers and networks.
 
 use crate::fields::{CREATE, NETWORK_CREATE};
-use crate::image::{could_be_id, image_allowed, image_refused};
+use crate::image::{asked_image_refused, could_be_id, image_allowed, image_refused};
 use crate::image_name::{ImageName, is_id};
 use crate::judged::Judged;
 use crate::objects::Bearer;
@@ -32,7 +32,7 @@ fn container_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision
     let asked = body.get("Image").and_then(Value::as_str).unwrap_or_default();
     let name = ImageName::read(asked);
     if name.as_ref().is_none_or(|name| !name.allowed(role)) && !could_be_id(asked) {
-        return Err(image_refused(role));
+        return Err(asked_image_refused(role, asked));
     }
     let found = facts.about(&Lookup::Image(asked.to_owned()));
     if found.is_some_and(|image| !image_allowed(image, asked, role)) {

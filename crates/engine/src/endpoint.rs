@@ -109,6 +109,8 @@ pub enum ParamKind {
     Empty(&'static str),
     /// One of these words, which all say nothing, with the reason against any other; never sent on.
     Neutral(&'static [&'static str], &'static str),
+    /// One of these words, or empty: anything else asks for BuildKit.
+    ClassicBuilder(&'static [&'static str]),
     /// Text of at most so many bytes, which may come so many times.
     Texts(usize, usize),
     /// An object of at most so many texts, which may be null; their values are secrets.
@@ -183,13 +185,14 @@ pub enum Act {
 
 /// What is judged by what exists and changes what the next of these is judged by: counts, names, owners, limits. The
 /// others act by full id on what was judged, or leave a container in a state that was itself judged.
-const TAKE_TURNS: [Act; 13] = [
+const TAKE_TURNS: [Act; 14] = [
     Act::ContainerCreate,
     Act::ContainerPrune,
     Act::ContainerRename,
     Act::ContainerUpdate,
     Act::ImagePrune,
     Act::ImageRemove,
+    Act::ImageTag,
     Act::NetworkConnect,
     Act::NetworkCreate,
     Act::NetworkDisconnect,

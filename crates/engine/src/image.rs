@@ -1,7 +1,8 @@
 //! Which images a role may run, and how a client is told of the others.
 
 use crate::image_name::{ImageName, is_id};
-use doorward_policy::{DockerRole, Reason, Refusal};
+use crate::query::CLASSIC_BUILD;
+use doorward_policy::{BUILDKIT_REFUSED, DockerRole, Reason, Refusal};
 use serde_json::Value;
 
 /// Whether an image may be run under the name or id that was asked for.
@@ -46,6 +47,19 @@ pub(crate) fn could_be_id(asked: &str) -> bool {
         || (asked.len() >= 4
             && asked.len() <= 64
             && asked.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+}
+
+/// What clients start instead of an engine's own builder when they want BuildKit.
+const BUILDER: &str = "moby/buildkit";
+
+/// A refusal of an image that the role does not have.
+pub(crate) fn asked_image_refused(role: &DockerRole, asked: &str) -> Refusal {
+    match ImageName::read(asked) {
+        Some(name) if name.familiar_repository() == BUILDER => {
+            Refusal::new(Reason::EndpointRefused, BUILDKIT_REFUSED).nearest(CLASSIC_BUILD)
+        }
+        _ => image_refused(role),
+    }
 }
 
 /// A refusal that names what may be used.

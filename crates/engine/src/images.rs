@@ -1,7 +1,7 @@
 //! Endpoints on images.
 
 use crate::approved::rule;
-use crate::image::{image_allowed, image_names, image_refused};
+use crate::image::{asked_image_refused, image_allowed, image_names};
 use crate::image_name::{ImageName, is_id};
 use crate::judged::Judged;
 use crate::objects::{self, Standing, labels};
@@ -121,7 +121,7 @@ pub(crate) fn pull(judged: Judged<'_>) -> Decision {
     let roles = judged.roles().filter(|role| role.verbs.contains(&Verb::Pull));
     let by = |role: &DockerRole| {
         let name = ImageName::read(&asked).filter(|name| role.images.iter().any(|glob| name.matches(glob)));
-        let name = name.ok_or_else(|| image_refused(role).path("?fromImage"))?;
+        let name = name.ok_or_else(|| asked_image_refused(role, from).path("?fromImage"))?;
         let mut approved = judged.approve(role, Verb::Pull);
         let tag = name.digest().or(name.tag()).unwrap_or("latest");
         approved.target = format!(

@@ -2,6 +2,7 @@
 
 use crate::connect::named_container;
 use crate::image::could_name;
+use crate::image_name::ImageName;
 use crate::objects::{self, Standing, could_begin_id, is_full_id, is_name, plain_name};
 use crate::rules::{OWNER, has_anonymous, named_networks, named_volumes, present_networks};
 use crate::{Act, ApiVersion, Facts, Lookup, Request, present, uri};
@@ -44,6 +45,7 @@ impl Request {
             }
             Act::VolumeCreate => self.volume_needs(),
             Act::ContainerPrune => vec![Lookup::OwnContainers],
+            Act::ImageBuild => self.build_needs(),
             Act::Info => vec![Lookup::OwnContainers, Lookup::AllImages],
             Act::Events => vec![Lookup::OwnNetworks, Lookup::OwnVolumes],
             _ => Vec::new(),
@@ -100,6 +102,18 @@ impl Request {
         wanted
     }
 
+    /// What bears the names that the image is to have, and what it is built from.
+    fn build_needs(&self) -> Vec<Lookup> {
+        let tags = self.call.query.texts("t").iter().filter_map(|tag| ImageName::read(tag));
+        let mut wanted: Vec<Lookup> = tags.map(|tag| Lookup::Image(tag.familiar())).collect();
+        wanted.push(Lookup::OwnImages);
+        if let Some(dockerfile) = &self.dockerfile {
+            let target = self.call.query.text("target").unwrap_or_default();
+            wanted.extend(dockerfile.images(target).flat_map(image));
+        }
+        wanted
+    }
+
     fn volume_needs(&self) -> Vec<Lookup> {
         let name = self.body.as_ref().and_then(|body| body.get("Name")).and_then(Value::as_str);
         let named = name.filter(|name| is_name(name)).map(|name| Lookup::Volume(name.to_owned()));
@@ -124,6 +138,7 @@ impl Lookup {
             Lookup::OwnContainers => format!("/containers/json?all=1&filters={}", own()),
             Lookup::OwnNetworks => format!("/networks?filters={}", own()),
             Lookup::OwnVolumes => format!("/volumes?filters={}", own()),
+            Lookup::OwnImages => format!("/images/json?filters={}", own()),
         };
         format!("/v{version}{path}")
     }
@@ -131,7 +146,9 @@ impl Lookup {
     /// What an engine that holds nothing answers.
     pub fn of_nothing(&self) -> Option<Value> {
         match self {
-            Lookup::OwnContainers | Lookup::OwnNetworks | Lookup::AllImages => Some(json!([])),
+            Lookup::OwnContainers | Lookup::OwnNetworks | Lookup::OwnImages | Lookup::AllImages => {
+                Some(json!([]))
+            }
             Lookup::OwnVolumes => Some(json!({"Volumes": null})),
             _ => None,
         }

@@ -1,10 +1,13 @@
 //! Query parameters, typed by the endpoint's row.
 
 use crate::{Param, ParamKind, json, uri};
-use doorward_policy::{Reason, Refusal};
+use doorward_policy::{BUILDKIT_REFUSED, Reason, Refusal};
 use serde_json::{Map, Value, json};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How an image is built with the classic builder, whatever else the client has.
+pub(crate) const CLASSIC_BUILD: &str = "DOCKER_BUILDKIT=0 docker build";
 
 /// Longest query that is read, in bytes.
 const MAX_QUERY: usize = 16 * 1024;
@@ -207,6 +210,10 @@ impl ParamKind {
             ParamKind::Neutral(words, why) => match value.is_empty() || words.contains(&value) {
                 true => Ok(None),
                 false => Err(Refusal::new(Reason::FieldNotAllowed, why)),
+            },
+            ParamKind::ClassicBuilder(words) => match value.is_empty() || words.contains(&value) {
+                true => Ok(None),
+                false => Err(Refusal::new(Reason::EndpointRefused, BUILDKIT_REFUSED).nearest(CLASSIC_BUILD)),
             },
             ParamKind::Texts(most, _) => {
                 let typed = text(value.len() <= most, &format!("at most {most} bytes"))?;

@@ -40,6 +40,15 @@ pub(crate) static VOLUMES: Quota = Quota {
     nearest: "docker volume rm a volume that is no longer needed",
 };
 
+/// Stages of a build that are not its last leave an image without a name each.
+pub(crate) static IMAGES: Quota = Quota {
+    own: Lookup::OwnImages,
+    kind: "images",
+    each: 8,
+    without: Some(64),
+    nearest: "docker image prune, or docker rmi an image that is no longer needed",
+};
+
 impl Quota {
     /// Whether so many more may be made; refused also when it is not known how many there are.
     pub(crate) fn admits(&self, role: &DockerRole, facts: &Facts, more: usize) -> Result<(), Refusal> {

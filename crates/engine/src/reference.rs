@@ -125,7 +125,7 @@ fn parameter(param: &Param) -> String {
         ParamKind::Tail => "`all` or a number".to_owned(),
         ParamKind::Signal => "signal".to_owned(),
         ParamKind::Text(most) => format!("text up to {most} bytes"),
-        ParamKind::Neutral(..) => "must say nothing".to_owned(),
+        ParamKind::Neutral(..) | ParamKind::ClassicBuilder(_) => "must say nothing".to_owned(),
         ParamKind::Texts(..) => "text, more than once".to_owned(),
         ParamKind::Arguments(_) => "object of texts, kept secret".to_owned(),
         ParamKind::Labels(_) => "object of texts".to_owned(),

@@ -3,12 +3,13 @@
 
 use crate::Effect::{self, Changes, None as Looks, ReadsOut};
 use crate::ParamKind::{
-    Arguments, Empty, Filters, Flag, FlagOn, Labels, Neutral, Never, Number, OneOf, PsArgs, Signal, Tail,
-    Text, Texts, Time,
+    Arguments, ClassicBuilder, Empty, Filters, Flag, FlagOn, Labels, Neutral, Never, Number, OneOf, PsArgs,
+    Signal, Tail, Text, Texts, Time,
 };
 use crate::Travel::{self, Hijack, Stream, Whole};
+use crate::query::CLASSIC_BUILD;
 use crate::{Access, Act, Body, Endpoint, Grant, Param, ParamKind};
-use doorward_policy::{Reason, Verb};
+use doorward_policy::{BUILDKIT_REFUSED, Reason, Verb};
 
 /// Finds the row for a method and the components of a decoded path, with the path's parameters.
 pub(crate) fn find(method: &str, path: &str) -> Option<(&'static Endpoint, Vec<String>)> {
@@ -97,8 +98,7 @@ const FILES: Why = (
 );
 const CONTENT: Why =
     (Reason::EndpointRefused, "image and container contents do not leave or enter this way", "docker pull");
-const BUILDKIT_IS_REFUSED: &str = "BuildKit sessions cannot be judged and are refused";
-const BUILDKIT: Why = (Reason::EndpointRefused, BUILDKIT_IS_REFUSED, "DOCKER_BUILDKIT=0 docker build");
+const BUILDKIT: Why = (Reason::EndpointRefused, BUILDKIT_REFUSED, CLASSIC_BUILD);
 const REGISTRY: Why = (
     Reason::EndpointRefused,
     "the engine does not talk to registries on a worker's word",
@@ -630,11 +630,11 @@ const BUILD: &[Param] = &[
     param("target", Text(255)),
     param("buildargs", Arguments(256)),
     param("labels", Labels(256)),
-    param("version", Neutral(&["1"], BUILDKIT_IS_REFUSED)),
-    param("session", Empty(BUILDKIT_IS_REFUSED)),
-    param("outputs", Neutral(&["null", "[]"], BUILDKIT_IS_REFUSED)),
+    param("version", ClassicBuilder(&["1"])),
+    param("session", ClassicBuilder(&[])),
+    param("outputs", ClassicBuilder(&["null", "[]"])),
     // Only the other builder's sessions have an id to name a build by.
-    param("buildid", Empty(BUILDKIT_IS_REFUSED)),
+    param("buildid", ClassicBuilder(&[])),
     param("cachefrom", Neutral(&["null", "[]"], "the cache is the engine's own: leave --cache-from out")),
     param("pull", Never("a build pulls nothing: docker pull the image first")),
     param("remote", Empty("the context comes with the request, and not from an address")),

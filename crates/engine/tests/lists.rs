@@ -125,11 +125,11 @@ fn a_refused_bind_is_answered_with_the_volumes_that_may_be_had() {
 #[test]
 fn a_refused_verb_is_answered_with_the_verbs_that_are_served() {
     let policy =
-        support::policy_of(include_str!("data/policy.toml").replace("\"df\", ", "\"build\", ").as_str());
+        support::policy_of(include_str!("data/policy.toml").replace("\"df\", ", "\"compose\", ").as_str());
     match decide(&Http::new("GET", "/v1.41/system/df"), &policy, "hermes") {
         Ok(Decision::Refuse(refusal)) => {
             let nearest = refusal.nearest.unwrap();
-            assert!(nearest.contains("container prune") && !nearest.contains("build"), "{nearest}");
+            assert!(nearest.contains("container prune") && !nearest.contains("compose"), "{nearest}");
         }
         other => panic!("{other:?}"),
     }

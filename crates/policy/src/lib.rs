@@ -21,7 +21,7 @@ pub use bundle::{Bundle, PolicyHash, Source};
 pub use characters::{is_clean, is_hidden};
 pub use error::PolicyError;
 pub use filters::{FILTERS, Filter, FilterOption, Operands, Takes, Value};
-pub use judge::{BUILT_IN, DockerWords, SEARCH_PATH, StageGrant};
+pub use judge::{BUILDKIT_REFUSED, BUILT_IN, DockerWords, SEARCH_PATH, StageGrant};
 pub use load::{duration, include_paths};
 pub use model::*;
 pub use pattern::{Miss, Pattern, PatternError};

@@ -167,8 +167,9 @@ fn docker_words_are_refused_with_their_reason() {
         ("docker network create x", VerbNotAllowed),
         ("docker create busybox:1", VerbNotAllowed),
         ("docker pause x", VerbNotAllowed),
-        ("docker build -", NotYet),
-        ("docker buildx build .", NotYet),
+        ("docker build .", FieldNotAllowed),
+        ("docker buildx build .", VerbNotAllowed),
+        ("docker compose ps", NotYet),
         ("docker sp", VerbNotAllowed),
         ("docker exec ollama sh", NotInPolicy),
         ("docker exec db ls", NotInPolicy),
@@ -188,7 +189,8 @@ fn what_a_refusal_calls_allowed_is_allowed() {
     assert_eq!(nearest("docker stpo x"), "docker stop");
     // Near a verb that is not granted, and near one that is not yet in force: the whole list instead.
     assert!(nearest("docker pausee x").starts_with("docker ps|"), "{}", nearest("docker pausee x"));
-    assert!(nearest("docker buidl x").starts_with("docker ps|"), "{}", nearest("docker buidl x"));
+    assert!(nearest("docker compsoe x").starts_with("docker ps|"), "{}", nearest("docker compsoe x"));
+    assert_eq!(nearest("docker buidl -"), "docker build");
     let pause = nearest("docker pause x");
     assert!(pause.contains("|system df") && !pause.contains("|df"), "as docker writes it: {pause}");
     let network = nearest("docker network create x");

@@ -1,5 +1,7 @@
 //! One request that is served: judged, recorded; then it is forwarded, answered or refused.
 
+use crate::build::{Building, build};
+use crate::context::drain;
 use crate::deliberate::{Absent, Court, Passed, Ruling, deliberate, fact};
 use crate::forward::{Passage, forward};
 use crate::limits::{Class, Permit};
@@ -21,6 +23,8 @@ use tokio::sync::OwnedMutexGuard;
 enum Course {
     /// Sent on.
     Forward(Box<Passage>),
+    /// Sent on with its context.
+    Build(Box<Passage>, Box<Building>),
     /// Answered in the engine's words.
     Answer(Absent, Arc<Rules>),
 }
@@ -28,10 +32,17 @@ enum Course {
 /// Answers one request; always with a record of it, or with the refusal that there can be none.
 pub(crate) async fn attend(visit: Arc<Visit>, request: Request<Incoming>) -> Reply {
     let mut asked = Asked::new(request.method(), request.uri());
-    match decide(&visit, &mut asked, request).await {
+    let (head, body) = request.into_parts();
+    let mut body = Some(body);
+    match decide(&visit, &mut asked, Request::from_parts(head, ()), &mut body).await {
         Ok(Course::Forward(passage)) => forward(visit, asked, *passage).await,
         Ok(Course::Answer(absent, rules)) => answer_absent(&visit, &mut asked, &absent, &rules).await,
-        Err(refusal) => refuse(&visit, &asked, &refusal).await,
+        Ok(Course::Build(passage, building)) => build(visit, asked, *passage, *building).await,
+        Err(refusal) => {
+            // Of a build: whoever is still sending its context does not read the answer yet.
+            drain(&mut body, visit.proxy.timings.body).await;
+            refuse(&visit, &asked, &refusal).await
+        }
     }
 }
 
@@ -70,38 +81,35 @@ async fn answer_absent(visit: &Visit, asked: &mut Asked, absent: &Absent, rules:
 async fn decide(
     visit: &Arc<Visit>,
     asked: &mut Asked,
-    request: Request<Incoming>,
+    request: Request<()>,
+    body: &mut Option<Incoming>,
 ) -> Result<Course, Refusal> {
     let rules = visit.proxy.rules()?;
     let entry = rules.policy.workers.get(&visit.worker).filter(|_| rules.admits(&visit.worker, visit.uid));
     let entry = entry
         .ok_or_else(|| Refusal::new(Reason::UnknownWorker, "this socket belongs to no worker any more"))?;
     let guest = visit.proxy.guest(&visit.worker);
-    let mut served = Served {
-        visit,
-        asked,
-        rules: &rules,
-        limits: &entry.limits,
-        guest: &guest,
-        permit: None,
-        turn: None,
-    };
-    let ruling = deliberate(&mut served, request).await?;
+    let mut served = Served::new(visit, asked, &rules, &entry.limits, &guest);
+    let ruling = deliberate(&mut served, request, body).await?;
     let (permit, turn) = (served.permit, served.turn);
     match ruling {
         Ruling::Absent(absent) => Ok(Course::Answer(absent, rules)),
         Ruling::Pass(passed) => {
             asked.approved(&passed.approved);
-            let Passed { approved, act, version, ceiling, upgrade } = *passed;
+            let Passed { approved, act, version, ceiling, upgrade, building } = *passed;
             let passage =
                 Passage { rules, guest, approved, act, version, ceiling, upgrade, permit, _turn: turn };
-            Ok(Course::Forward(Box::new(passage)))
+            let passage = Box::new(passage);
+            Ok(match building {
+                Some(asking) => Course::Build(passage, Box::new(Building { asking, context: body.take() })),
+                None => Course::Forward(passage),
+            })
         }
     }
 }
 
 /// A request on a worker's socket: it counts, the engine answers for its objects and the broker for files.
-struct Served<'a> {
+pub(crate) struct Served<'a> {
     visit: &'a Visit,
     asked: &'a mut Asked,
     rules: &'a Rules,
@@ -109,6 +117,18 @@ struct Served<'a> {
     guest: &'a Guest,
     permit: Option<Permit>,
     turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl<'a> Served<'a> {
+    pub(crate) fn new(
+        visit: &'a Visit,
+        asked: &'a mut Asked,
+        rules: &'a Rules,
+        limits: &'a Limits,
+        guest: &'a Guest,
+    ) -> Self {
+        Served { visit, asked, rules, limits, guest, permit: None, turn: None }
+    }
 }
 
 impl Court for Served<'_> {

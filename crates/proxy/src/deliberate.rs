@@ -4,12 +4,12 @@
 use crate::engine_link::{EngineError, Upstream};
 use crate::intake;
 use doorward_engine::{
-    Act, ApiVersion, Approved, Call, Decision, Endpoint, Facts, Lookup, Request as Asking, Shape, judge,
-    read_head,
+    Act, ApiVersion, Approved, Body, Call, Decision, Endpoint, Facts, Lookup, Request as Asking, Shape,
+    judge, read_head,
 };
 use doorward_policy::{Policy, Reason, Refusal};
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
@@ -60,6 +60,8 @@ pub(crate) struct Passed {
     pub(crate) ceiling: ApiVersion,
     /// Present when the worker would take a `101`.
     pub(crate) upgrade: Option<OnUpgrade>,
+    /// Of a build, which is judged again with what its context holds: what was asked.
+    pub(crate) building: Option<Asking>,
 }
 
 /// An object that the worker cannot see, or what the engine is not asked.
@@ -72,10 +74,11 @@ pub(crate) struct Absent {
     pub(crate) foreign: Option<Refusal>,
 }
 
-/// Rules on one request.
+/// Rules on one request. Of a build, `context` is its body, which is left there.
 pub(crate) async fn deliberate(
     court: &mut impl Court,
-    mut request: Request<Incoming>,
+    mut request: Request<()>,
+    context: &mut Option<Incoming>,
 ) -> Result<Ruling, Refusal> {
     let ceiling = match court.ceiling().await {
         Ok(ceiling) => ceiling,
@@ -92,14 +95,16 @@ pub(crate) async fn deliberate(
     court.endpoint(call.endpoint());
 
     let upgrade = intake::offers_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
-    let asking = take_body(court, call, request).await?;
+    let asking = match call.endpoint().body {
+        Body::Context => call.with_body(content_type(&request), &[])?,
+        Body::None | Body::Json(_) => take_body(court, call, request, context).await?,
+    };
     let (act, version) = (asking.endpoint().act, asking.version());
     if act.takes_turns() {
         court.turn().await;
     }
-    let facts = gather(court, &asking).await?;
-    let (policy, worker) = court.law();
-    match judge(&asking, &facts, policy, worker) {
+    let (facts, decision) = decide(court, &asking).await?;
+    match decision {
         Decision::Refuse(refusal) => Err(refusal),
         Decision::Answer { rule, status, body } => {
             Ok(Ruling::Absent(Absent { rule, status, body, foreign: foreign(&facts) }))
@@ -108,20 +113,51 @@ pub(crate) async fn deliberate(
             check_binds(court, &approved).await?;
             check_stdin(&approved, upgrade.as_ref())?;
             let approved = *approved;
-            Ok(Ruling::Pass(Box::new(Passed { approved, act, version, ceiling, upgrade })))
+            let building = (act == Act::ImageBuild).then_some(asking);
+            Ok(Ruling::Pass(Box::new(Passed { approved, act, version, ceiling, upgrade, building })))
         }
     }
+}
+
+/// Rules on a build again, with the Dockerfile that its context holds.
+pub(crate) async fn deliberate_dockerfile(
+    court: &mut impl Court,
+    asking: Asking,
+    dockerfile: &[u8],
+) -> Result<Approved, Refusal> {
+    let asking = asking.with_dockerfile(dockerfile)?;
+    match decide(court, &asking).await?.1 {
+        Decision::Forward(approved) => Ok(*approved),
+        Decision::Refuse(refusal) => Err(refusal),
+        Decision::Answer { .. } => {
+            Err(Refusal::new(Reason::Internal, "a build is answered without the engine"))
+        }
+    }
+}
+
+async fn decide(court: &mut impl Court, asking: &Asking) -> Result<(Facts, Decision), Refusal> {
+    let facts = gather(court, asking).await?;
+    let (policy, worker) = court.law();
+    let decision = judge(asking, &facts, policy, worker);
+    Ok((facts, decision))
 }
 
 async fn take_body(
     court: &mut impl Court,
     call: Call,
-    request: Request<Incoming>,
+    request: Request<()>,
+    body: &mut Option<Incoming>,
 ) -> Result<Asking, Refusal> {
-    let (head, body) = request.into_parts();
-    let bytes = intake::body(body, call.body_limit(), court.body_patience()).await?;
+    let bytes = match body.take() {
+        Some(body) => intake::body(body, call.body_limit(), court.body_patience()).await?,
+        None => Bytes::new(),
+    };
     court.body(&bytes);
-    call.with_body(head.headers.get(CONTENT_TYPE).map(|value| value.as_bytes()), &bytes)
+    call.with_body(content_type(&request), &bytes)
+}
+
+fn content_type(request: &Request<()>) -> Option<&[u8]> {
+    request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes())
 }
 
 /// Asks for all that the judgement needs.
@@ -173,7 +209,10 @@ fn is_ambiguous(body: &[u8]) -> bool {
 /// When the engine has all the objects that were asked for, "absent" means "not yours".
 fn foreign(facts: &Facts) -> Option<Refusal> {
     let mut objects = facts.found.iter().filter(|(lookup, _)| {
-        !matches!(lookup, Lookup::OwnContainers | Lookup::OwnNetworks | Lookup::OwnVolumes)
+        !matches!(
+            lookup,
+            Lookup::OwnContainers | Lookup::OwnNetworks | Lookup::OwnVolumes | Lookup::OwnImages
+        )
     });
     let all_there = objects.all(|(_, found)| found.is_some());
     (all_there && !facts.found.is_empty()).then(|| {

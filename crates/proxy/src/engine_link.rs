@@ -2,9 +2,10 @@
 //! earlier request of the same worker has left whole.
 
 use crate::quiet::Quiet;
+use crate::upload::Upload;
 use doorward_engine::ApiVersion;
 use doorward_policy::{Reason, Refusal};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, USER_AGENT};
@@ -55,7 +56,7 @@ impl From<EngineError> for Refusal {
 #[derive(Debug)]
 pub(crate) struct Upstream {
     socket: String,
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Upload>,
     carrier: Carrier,
 }
 
@@ -143,13 +144,13 @@ impl Upstream {
     pub(crate) async fn send(
         &mut self,
         head: Builder,
-        body: Option<Vec<u8>>,
+        body: Upload,
         patience: Duration,
     ) -> Result<Response<Incoming>, EngineError> {
-        let request: Request<Full<Bytes>> = head
+        let request: Request<Upload> = head
             .header(HOST, "docker")
             .header(USER_AGENT, "doorward")
-            .body(Full::new(Bytes::from(body.unwrap_or_default())))
+            .body(body)
             .map_err(|_| EngineError::Garbled)?;
         let answered = async {
             self.sender.ready().await?;
@@ -165,7 +166,7 @@ impl Upstream {
         target: &str,
         patience: Duration,
     ) -> Result<(u16, Bytes), EngineError> {
-        let answer = self.send(Request::builder().method("GET").uri(target), None, patience).await?;
+        let answer = self.send(Request::builder().method("GET").uri(target), None.into(), patience).await?;
         let status = answer.status().as_u16();
         Ok((status, read_whole(answer.into_body(), patience).await?))
     }

@@ -1,12 +1,13 @@
 //! What the service would say to a worker's bytes: read by the same protocol, ruled on the same way, and then
 //! nothing. The engine is asked for facts and never told to do anything.
 
-use crate::deliberate::{Absent, Court, Ruling, deliberate, look_up};
+use crate::context::{Nowhere, read};
+use crate::deliberate::{Absent, Court, Ruling, deliberate, deliberate_dockerfile, look_up};
 use crate::door::{no_request, protocol};
 use crate::engine_link::{EngineLink, Upstream};
 use crate::reply::{self, Reply};
 use crate::serve::Timings;
-use doorward_engine::{Act, ApiVersion, Call, Endpoint, Lookup, Shape};
+use doorward_engine::{Act, ApiVersion, Call, ContextReader, Endpoint, Lookup, Shape};
 use doorward_policy::{Policy, Reason, Refusal};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -72,7 +73,10 @@ pub async fn explain(
         };
         let ruled = &ruled;
         async move {
-            let ruling = deliberate(&mut court, request).await;
+            let (head, body) = request.into_parts();
+            let mut context = Some(body);
+            let ruling = deliberate(&mut court, Request::from_parts(head, ()), &mut context).await;
+            let ruling = with_dockerfile(&mut court, ruling, context).await;
             let reply = answer(&ruling);
             ruled.borrow_mut().push(Explained { said: said(ruling), unknown: court.unknown });
             Ok::<Reply, Infallible>(reply)
@@ -118,6 +122,24 @@ fn answer(ruling: &Result<Ruling, Refusal>) -> Reply {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     reply
+}
+
+/// A build is ruled on with what its context holds, too.
+async fn with_dockerfile(
+    court: &mut impl Court,
+    ruling: Result<Ruling, Refusal>,
+    mut context: Option<Incoming>,
+) -> Result<Ruling, Refusal> {
+    let mut ruling = ruling?;
+    if let Ruling::Pass(passed) = &mut ruling
+        && let (Some(asking), Some(build)) = (passed.building.take(), &passed.approved.build)
+    {
+        let mut reader = ContextReader::new(build);
+        let patience = court.body_patience();
+        let dockerfile = read(&mut context, &mut reader, patience, &Nowhere).await?;
+        passed.approved = deliberate_dockerfile(court, asking, &dockerfile.unwrap_or_default()).await?;
+    }
+    Ok(ruling)
 }
 
 fn said(ruling: Result<Ruling, Refusal>) -> Said {

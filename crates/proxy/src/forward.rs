@@ -167,7 +167,7 @@ async fn send_on(
             head = head.header(*name, value);
         }
     }
-    let answer = upstream.send(head, approved.body.clone(), patience(visit, approved)).await?;
+    let answer = upstream.send(head, approved.body.clone().into(), patience(visit, approved)).await?;
     visit.proxy.engine.notice(&answer);
     Ok(Answered { answer, upstream })
 }
@@ -285,7 +285,7 @@ async fn remove(visit: &Visit, passage: &Passage, id: &str) -> Result<(), Engine
     let target = format!("/v{}/containers/{id}?force=1&v=1", passage.version);
     let mut upstream = Upstream::connect(&passage.rules.policy.engine_socket).await?;
     let head = Request::builder().method("DELETE").uri(target);
-    let answer = upstream.send(head, None, visit.proxy.timings.engine_writes).await?;
+    let answer = upstream.send(head, None.into(), visit.proxy.timings.engine_writes).await?;
     if answer.status().is_success() { Ok(()) } else { Err(EngineError::Garbled) }
 }
 

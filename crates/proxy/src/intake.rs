@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// The headers as the engine room reads them: names in lower case, values as bytes.
-pub(crate) fn headers(request: &Request<Incoming>) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn headers<B>(request: &Request<B>) -> Vec<(String, Vec<u8>)> {
     request
         .headers()
         .iter()
@@ -21,7 +21,7 @@ pub(crate) fn headers(request: &Request<Incoming>) -> Vec<(String, Vec<u8>)> {
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn host(request: &Request<Incoming>) -> Result<(), Refusal> {
+pub(crate) fn host<B>(request: &Request<B>) -> Result<(), Refusal> {
     if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
         let refusal = Refusal::new(Reason::BadRequest, "HTTP/1.1 wants a Host");
         return Err(refusal.path("host").nearest("Host: docker"));
@@ -30,7 +30,7 @@ pub(crate) fn host(request: &Request<Incoming>) -> Result<(), Refusal> {
 }
 
 /// Whether the worker would take a `101`. What it gets is decided by the engine's answer.
-pub(crate) fn offers_upgrade(request: &Request<Incoming>) -> bool {
+pub(crate) fn offers_upgrade<B>(request: &Request<B>) -> bool {
     let connection = request.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     request.headers().contains_key(UPGRADE)
         && connection

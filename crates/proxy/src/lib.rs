@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod attend;
+mod build;
+mod context;
 mod deliberate;
 mod door;
 mod engine_link;
@@ -25,6 +27,7 @@ mod rules;
 mod seal;
 mod serve;
 mod tunnel;
+mod upload;
 mod visit;
 
 pub use explain::{Explained, Said, explain};

@@ -151,7 +151,7 @@ async fn send(proxy: &Proxy, rules: &Rules, approved: &Approved) -> Result<u16, 
     }
     // The engine waits ten seconds before it kills.
     let patience = proxy.timings.engine_reads;
-    let answer = upstream.send(head, approved.body.clone(), patience).await?;
+    let answer = upstream.send(head, approved.body.clone().into(), patience).await?;
     let status = answer.status().as_u16();
     read_whole(answer.into_body(), patience).await?;
     Ok(status)

@@ -57,6 +57,11 @@ impl Asked {
         Asked { request: RequestId::new(), http, operation }
     }
 
+    /// A further record of the same request.
+    pub(crate) fn again(&self) -> Self {
+        Asked { request: RequestId::new(), http: self.http.clone(), operation: self.operation.clone() }
+    }
+
     /// The endpoint is known.
     pub(crate) fn endpoint(&mut self, endpoint: &doorward_engine::Endpoint) {
         self.operation = json!({ "endpoint": format!("{} {}", endpoint.method, endpoint.path) });

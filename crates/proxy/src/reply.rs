@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::sync::mpsc;
 
 /// The answer to one request.
 pub(crate) type Reply = Response<ReplyBody>;
@@ -26,6 +27,8 @@ pub(crate) enum ReplyBody {
     Whole(Full<Bytes>),
     /// Passed on from the engine as it comes; only as fast as the worker reads.
     Stream(Box<Passing>),
+    /// Given piece by piece by who passes it on.
+    Pieces(mpsc::Receiver<Bytes>),
 }
 
 /// An engine's body that passes through, and what is kept as long as it does.
@@ -75,20 +78,23 @@ impl Body for ReplyBody {
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
             ReplyBody::Stream(passing) => passing.poll(context),
+            ReplyBody::Pieces(pieces) => {
+                pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             ReplyBody::Whole(body) => body.is_end_stream(),
-            ReplyBody::Stream(_) => false,
+            ReplyBody::Stream(_) | ReplyBody::Pieces(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             ReplyBody::Whole(body) => body.size_hint(),
-            ReplyBody::Stream(_) => SizeHint::default(),
+            ReplyBody::Stream(_) | ReplyBody::Pieces(_) => SizeHint::default(),
         }
     }
 }

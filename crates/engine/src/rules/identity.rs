@@ -140,7 +140,7 @@ pub(crate) fn labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
         for (name, value) in labels.and_then(Value::as_object).into_iter().flatten() {
             // An image that is the worker's own may say so.
             let own = name == OWNER && value.as_str() == Some(wish.worker) && whose != "the label";
-            if let Some((start, why)) = taken(name).filter(|_| !own) {
+            if let Some((start, why)) = taken_label(name).filter(|_| !own) {
                 return Err(not_allowed(format!(
                     "{whose} '{}' is not allowed: {start}… {why}",
                     crate::query::shown(name)
@@ -163,7 +163,8 @@ pub(crate) fn labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     Ok(Some(labels.into()))
 }
 
-fn taken(label: &str) -> Option<&'static (&'static str, &'static str)> {
+/// Why a label is not a worker's to set: what it begins with, and what that does.
+pub(crate) fn taken_label(label: &str) -> Option<&'static (&'static str, &'static str)> {
     let label = label.to_lowercase();
     TAKEN_LABELS.iter().find(|(start, _)| label.starts_with(start))
 }

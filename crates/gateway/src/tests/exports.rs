@@ -103,7 +103,7 @@ fn a_worker_exports_its_own_and_the_operator_all() {
     assert!(!ids(&house.say("runs export")).contains(&mine));
     let all = operator(&house, &["export"]);
     assert_eq!((ids(&all).len(), ids(&all)[0].as_str()), (2, mine.as_str()));
-    house.say(format!("runs export {mine}")).assert_refused(2, "object_not_allowed");
+    house.say(format!("runs export {mine}")).assert_refused(126, "object_not_allowed");
     for wrong in ["runs export --format xml", "runs export --to /etc/x", "runs export --format"] {
         house.say(wrong).assert_refused(2, "bad_request");
     }

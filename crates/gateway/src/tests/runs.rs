@@ -79,7 +79,7 @@ fn a_run_that_is_not_one_is_refused() {
     // Ids begin with their time: these two share their first characters.
     let first = house.newest_run().get(..3).unwrap().to_owned();
     for name in ["ZZZZ", "../../etc/passwd", "%", "''", &first] {
-        show(&house, name).assert_refused(2, "object_not_allowed");
+        show(&house, name).assert_refused(126, "object_not_allowed");
     }
 }
 
@@ -92,7 +92,7 @@ fn a_worker_sees_its_own_runs_and_the_operator_all() {
     house.broker.set_terms(|terms| terms.worker = "other".into());
     house.open();
     assert!(house.say("runs").out().contains("(no runs yet)"));
-    show(&house, &id).assert_refused(2, "object_not_allowed");
+    show(&house, &id).assert_refused(126, "object_not_allowed");
     let nope = house.ask(Operator::Runs { words: vec!["show".into(), "nope".into()] });
     assert!(
         nope.err().contains("no run begins with 'nope'") && nope.err().contains("'doorward runs'"),

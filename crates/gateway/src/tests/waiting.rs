@@ -39,7 +39,7 @@ fn waiting_ends_when_its_time_is_over() {
     for wrong in ["runs wait", "runs wait X Y", "runs wait X --timeout soon"] {
         house.say(wrong).assert_refused(2, "bad_request");
     }
-    house.say("runs wait NOSUCHRUN").assert_refused(2, "object_not_allowed");
+    house.say("runs wait NOSUCHRUN").assert_refused(126, "object_not_allowed");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_cancelled_run_ends_and_says_so() {
     assert_eq!(waited.exit, Some(143));
     let again = house.say(format!("runs cancel {id}"));
     assert!(again.exit == Some(0) && again.err().contains("ended with exit 143"), "{again:?}");
-    house.say("runs cancel NOSUCHRUN").assert_refused(2, "object_not_allowed");
+    house.say("runs cancel NOSUCHRUN").assert_refused(126, "object_not_allowed");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn nobody_elses_run_is_waited_for_or_ended_but_by_the_operator() {
     house.close();
     house.open();
     for word in ["wait", "cancel", "export"] {
-        house.say(format!("runs {word} {id}")).assert_refused(2, "object_not_allowed");
+        house.say(format!("runs {word} {id}")).assert_refused(126, "object_not_allowed");
     }
     assert_eq!(operator(&house, &["wait", &id]).exit, Some(125), "the gateway was stopped in between");
     let _ = listen(&mut session);

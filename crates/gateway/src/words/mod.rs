@@ -100,11 +100,9 @@ impl Speaker<'_> {
     }
 }
 
-/// Reasons that say of a built-in word that it is used in a way that there is not: no policy would allow it.
-const WRONG_WORDS: &[Reason] = &[Reason::BadRequest, Reason::ObjectNotAllowed];
-
+/// A built-in word that is used in a way that there is not is no refusal: no policy would allow it.
 fn exit_code(reason: Reason) -> u8 {
-    if WRONG_WORDS.contains(&reason) { refuse::USAGE } else { refuse::exit_code(reason) }
+    if reason == Reason::BadRequest { refuse::USAGE } else { refuse::exit_code(reason) }
 }
 
 /// A word of the asker's in a message.

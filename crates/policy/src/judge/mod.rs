@@ -13,6 +13,7 @@ use crate::{DockerRole, Policy, Role, Verb};
 pub(crate) use command::shown;
 pub(crate) use index::CommandIndex;
 pub use stage::{BUILT_IN, StageGrant};
+pub use words::BUILDKIT_REFUSED;
 
 /// The folders that a bare program name is looked for in, first match wins.
 pub const SEARCH_PATH: [&str; 5] = ["/run/current-system/sw/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];

@@ -17,7 +17,7 @@ pub(super) enum Meaning {
 }
 
 use Meaning::{Dial, Help, Refused, Verb as Is};
-use Reason::{NotYet, VerbNotAllowed};
+use Reason::VerbNotAllowed;
 
 const FILES: &str = "it takes files out of containers or puts them in";
 const CREATE: &str = "a line makes a container and starts it in one step";
@@ -37,7 +37,10 @@ const SWARM: &str = "swarm is not part of what workers do";
 const PLUGIN: &str = "plugins run on the host with the engine's privilege";
 const LOGIN: &str = "registry passwords are the operator's";
 const CONTEXT: &str = "doorward chooses the engine: your own socket";
-const BUILDKIT: &str = "BuildKit is not mediated yet; only the classic builder will be";
+/// The one sentence for all that asks for BuildKit, on a line and at the socket.
+pub const BUILDKIT_REFUSED: &str =
+    "BuildKit cannot be judged and is refused: only the classic builder builds here";
+const CLASSIC: Option<(Verb, &str)> = Some((Verb::Build, "docker build -"));
 const REGISTRY: &str = "images come from a registry that the policy names";
 const ARCHIVE: &str = "an archive is no text that a line could answer";
 const SAVE: Option<(Verb, &str)> =
@@ -117,7 +120,7 @@ pub(super) const WORDS: &[(&str, Meaning)] = &[
     ("search", Refused(VerbNotAllowed, "it asks a registry in the engine's name", None)),
     ("login", Refused(VerbNotAllowed, LOGIN, None)), ("logout", Refused(VerbNotAllowed, LOGIN, None)),
     ("plugin", Refused(VerbNotAllowed, PLUGIN, None)), ("context", Refused(VerbNotAllowed, CONTEXT, None)),
-    ("buildx", Refused(NotYet, BUILDKIT, None)), ("bake", Refused(NotYet, BUILDKIT, None)),
+    ("buildx", Refused(VerbNotAllowed, BUILDKIT_REFUSED, CLASSIC)), ("bake", Refused(VerbNotAllowed, BUILDKIT_REFUSED, CLASSIC)),
     ("checkpoint", Refused(VerbNotAllowed, "a checkpoint holds a container's memory", None)),
     ("swarm", Refused(VerbNotAllowed, SWARM, None)), ("node", Refused(VerbNotAllowed, SWARM, None)),
     ("service", Refused(VerbNotAllowed, SWARM, None)), ("stack", Refused(VerbNotAllowed, SWARM, None)),

@@ -157,7 +157,7 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.docker.verbs", Texts, "none", "The docker command's words: `ps` `images` `info` `version` `stats` `top` `logs` `inspect` `history` `wait` `start` `stop` `restart` `kill` `pause` `unpause` `rename` `update` `rm` `rmi` `pull` `tag` `push` `save` `run` `build` `compose` `df` `prune` `events` `network ls` `volume ls`; `exec` has a table of its own."),
     may("role.*.docker.containers", Texts, "[\"own\"]", "Whom the verbs may touch: `own`, names, names with `*`."),
     may("role.*.docker.images", Texts, "none", "Images that may be pulled and run: `busybox:*`."),
-    may("role.*.docker.tags", Texts, "none", "Image names that may be run, and given, pushed, saved and removed when own; building them comes with a later version."),
+    may("role.*.docker.tags", Texts, "none", "Image names that may be built and run, and given, pushed, saved and removed when own."),
     may("role.*.docker.volumes", Texts, "[\"own\"]", "`own`, names, names with `*`."),
     may("role.*.docker.networks", Texts, "[\"own\"]", "`own`: internal networks of its own; `egress`: the default bridge, and own networks that reach out; names."),
     later("role.*.docker.projects", Texts, "none", "Compose project names."),

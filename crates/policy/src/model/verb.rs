@@ -91,7 +91,7 @@ impl Verb {
     /// `not_yet`.
     pub fn in_force(self) -> bool {
         use Verb::*;
-        !matches!(self, Build | Compose)
+        !matches!(self, Compose)
     }
 }
 

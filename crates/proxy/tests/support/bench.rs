@@ -186,7 +186,7 @@ roles = {roles:?}
 about = "What the proxy's tests may do."
 [role.bench.docker]
 verbs = ["ps", "inspect", "logs", "images", "info", "version", "start", "stop", "restart", "rm", "wait",
-         "pull", "tag", "push", "save", "run", "stats", "top", "kill", "pause", "unpause", "rename", "update", "history", "rmi", "df", "prune", "events", "network ls", "volume ls"]
+         "pull", "tag", "push", "save", "build", "run", "stats", "top", "kill", "pause", "unpause", "rename", "update", "history", "rmi", "df", "prune", "events", "network ls", "volume ls"]
 containers = ["own", "{worker}-shared*"]
 images = ["{image}", "library-of-nobody/*", "{worker}/pulled:*"]
 tags = ["{worker}/own:*", "127.0.0.1:*/{worker}/own:*"]
