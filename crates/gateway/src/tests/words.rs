@@ -35,7 +35,7 @@ fn a_word_in_a_list_is_part_of_its_run() {
     assert_eq!(house.say("runs").out().lines().count(), 2);
     assert_eq!(house.say(format!("runs show {id}")).stdout, answered.stdout);
     let kept: Vec<_> = stages(&house).into_iter().map(|(_, exit, _)| exit).collect();
-    assert_eq!(kept, [Some(0), Some(0), Some(0), Some(2), Some(0)]);
+    assert_eq!(kept, [Some(0), Some(0), Some(0), Some(126), Some(0)]);
     let whoami = house.broker.wait_for(|message| match message {
         ToBroker::Intent { operation, .. } => operation["word"] == "whoami",
         _ => false,

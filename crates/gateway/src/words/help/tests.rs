@@ -170,7 +170,7 @@ fn a_run_shows_all_that_a_container_may_ask_for() {
 fn words_that_docker_refuses_are_answered_with_why() {
     let text = say("docker cp");
     assert!(text.contains("takes files out of containers"), "{text}");
-    assert!(say("docker build").contains("cannot do it yet"), "{}", say("docker build"));
+    assert!(say("docker compose").contains("cannot do it yet"), "{}", say("docker compose"));
     assert!(say("docker exec").contains("docker exec web-1 ls {what:name}"), "{}", say("docker exec"));
     assert!(say("docker logs").contains("your own, web-*"), "{}", say("docker logs"));
     assert!(told(&policy(), "idle", &["docker".into()]).contains("None of your roles"));
@@ -185,7 +185,7 @@ fn the_overview_shows_nothing_that_would_be_refused() {
         assert_eq!(shown, word.does != Does::Later, "{}", word.name);
     }
     assert!(
-        text.contains("grep head tail") && text.contains("cat /proc/uptime") && !text.contains("|build|"),
+        text.contains("grep head tail") && text.contains("cat /proc/uptime") && !text.contains("|compose|"),
         "{text}"
     );
     assert!(greeting(&policy(), "w").ends_with(&text));
