@@ -429,18 +429,6 @@ fn a_volume_is_made_plain_and_under_a_name_that_is_nobodys() {
 }
 
 #[test]
-fn only_own_volumes_are_removed() {
-    assert_eq!(allowed(&Http::new("DELETE", "/volumes/mine?force=1")).target, "/v1.41/volumes/mine?force=1");
-    assert_eq!(refused(&Http::new("DELETE", "/volumes/ollama")).reason, Reason::VerbNotAllowed);
-    for name in ["theirs", "unlisted", "nosuch"] {
-        assert_eq!(
-            told(&Http::new("DELETE", &format!("/volumes/{name}"))),
-            (404, format!("get {name}: no such volume"))
-        );
-    }
-}
-
-#[test]
 fn own_containers_are_connected_to_networks_that_the_worker_may_use() {
     let on = |network: &str, what: &str, body: &Value| {
         Http::json("POST", &format!("/v1.41/networks/{network}/{what}"), body)

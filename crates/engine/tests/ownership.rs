@@ -1,4 +1,4 @@
-//! Whose a container is that bears a worker's label by its image, and a volume that has no name.
+//! Whose a container is that bears a worker's label by its image, and whose a volume is, with a name and without.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,7 +12,14 @@ mod support;
 use doorward_engine::{Approved, Decision, Facts, Lookup};
 use doorward_policy::{Policy, Reason};
 use serde_json::{Value, json};
-use support::{Http, allowed, answer, body_of, decide, decide_with, policy, policy_of};
+use support::{Http, allowed, answer, body_of, decide, decide_with, policy, policy_of, refused};
+
+fn told(http: &Http) -> (u16, String) {
+    match decide(http, &policy(), "hermes") {
+        Ok(Decision::Answer { status, body, .. }) => (status, body["message"].as_str().unwrap().to_owned()),
+        other => panic!("{} {}: {other:?}", http.method, http.target),
+    }
+}
 
 fn get(target: &str) -> Http {
     Http::new("GET", target)
@@ -118,5 +125,17 @@ fn allowed_by(http: &Http, policy: &Policy) -> Box<Approved> {
     match decide(http, policy, "hermes") {
         Ok(Decision::Forward(approved)) => approved,
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn only_own_volumes_are_removed() {
+    assert_eq!(allowed(&Http::new("DELETE", "/volumes/mine?force=1")).target, "/v1.41/volumes/mine?force=1");
+    assert_eq!(refused(&Http::new("DELETE", "/volumes/ollama")).reason, Reason::VerbNotAllowed);
+    for name in ["theirs", "unlisted", "nosuch"] {
+        assert_eq!(
+            told(&Http::new("DELETE", &format!("/volumes/{name}"))),
+            (404, format!("get {name}: no such volume"))
+        );
     }
 }
