@@ -75,8 +75,9 @@ async fn upload(
     context: &mut Option<Incoming>,
 ) -> Result<Reply, Refusal> {
     let approved = &passage.approved;
-    asked.allow(&visit, &passage.rules, Some(&approved.rule), &approved.objects, approved.effect).await?;
-    let mut outcome = Outcome::of(&visit.proxy.broker, &asked.request);
+    let allowed =
+        asked.allow(&visit, &passage.rules, Some(&approved.rule), &approved.objects, approved.effect);
+    let mut outcome = allowed.await?;
     let fail = |outcome: &mut Outcome, refusal: Refusal| {
         outcome.status(doorward_engine::http_status(&refusal));
         outcome.fail(format!("{}: {}", refusal.reason, refusal.message), false);
@@ -106,7 +107,7 @@ async fn upload(
         }
     };
     let approved = &passage.approved;
-    begun
+    let allowed = begun
         .allow(&visit, &passage.rules, Some(&approved.rule), &approved.objects, approved.effect)
         .await
         .map_err(|refusal| fail(&mut outcome, refusal))?;
@@ -114,7 +115,7 @@ async fn upload(
     outcome.end();
     drop(outcome);
 
-    let outcome = Outcome::of(&visit.proxy.broker, &begun.request);
+    let outcome = allowed;
     let (tell, told) = oneshot::channel();
     let last = Bytes::from(reader.seal(&planned.dockerfile));
     // What has begun is looked after to its end, even when the worker goes away meanwhile.
