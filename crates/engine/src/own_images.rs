@@ -18,7 +18,8 @@ pub(crate) fn is_own(image: &Value, role: &DockerRole, worker: &str) -> bool {
     Standing::of(labels(image), worker) == Standing::Own && names.iter().all(|name| may_name(role, name))
 }
 
-fn may_name(role: &DockerRole, name: &ImageName) -> bool {
+/// Whether a role lets a name be given to images.
+pub(crate) fn may_name(role: &DockerRole, name: &ImageName) -> bool {
     role.tags.iter().any(|glob| name.matches(glob))
 }
 

@@ -265,9 +265,9 @@ fn what_a_role_does_not_have_is_refused_and_leaves_nothing() {
     workshop.write("Dockerfile", "FROM IMAGE\nRUN true\n");
     assert!(engine(&["tag", &bench.image, &taken]).status.success());
     for (words, told) in [
-        (&["-t", "elsewhere/x"][..], "name_not_allowed"),
-        (&["-t", "IMAGE"], "name_not_allowed"),
-        (&["-t", "TAKEN"], "name_not_allowed"),
+        (&["-t", "elsewhere/x"][..], "image_not_allowed"),
+        (&["-t", "IMAGE"], "image_not_allowed"),
+        (&["-t", "TAKEN"], "object_not_allowed"),
         (&["--network", "host"], "field_not_allowed"),
         (&["--network", "bridge"], "field_not_allowed"),
         (&["--network", "container:x"], "field_not_allowed"),

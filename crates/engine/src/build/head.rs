@@ -4,10 +4,10 @@ use super::{Build, JUDGED_DOCKERFILE};
 use crate::dockerfile::{is_plain, label};
 use crate::image_name::ImageName;
 use crate::judged::Judged;
-use crate::objects::Standing;
+use crate::own_images::{is_own, may_name};
 use crate::quota::IMAGES;
 use crate::rules::taken_label;
-use crate::{Answer, Approved, Lookup, objects, uri};
+use crate::{Answer, Approved, Lookup, uri};
 use doorward_policy::{DockerRole, Reason, Refusal, Verb};
 use serde_json::{Map, Value, json};
 
@@ -69,18 +69,18 @@ fn tags(judged: Judged<'_>, role: &DockerRole) -> Result<Vec<ImageName>, Refusal
     let mut tags = Vec::new();
     for asked in judged.request.call.query.texts("t") {
         let name = ImageName::read(asked).filter(|name| name.digest().is_none());
-        let Some(name) = name.filter(|name| role.tags.iter().any(|glob| name.matches(glob))) else {
+        let Some(name) = name.filter(|name| may_name(role, name)) else {
             let allowed: Vec<&str> = role.tags.iter().map(|glob| glob.0.as_str()).collect();
             let allowed =
                 if allowed.is_empty() { "a build without -t".to_owned() } else { allowed.join(", ") };
-            return Err(Refusal::new(Reason::NameNotAllowed, "this name is not in the role's tags")
+            return Err(Refusal::new(Reason::ImageNotAllowed, "this name is not in the role's tags")
                 .path("?t")
                 .nearest(allowed));
         };
-        if let Some(found) = judged.facts.about(&Lookup::Image(name.familiar()))
-            && judged.standing(objects::labels(found)) != Standing::Own
-        {
-            return Err(Refusal::new(Reason::NameNotAllowed, "an image that is not your own has this name")
+        let bearer = judged.facts.about(&Lookup::Image(name.familiar()));
+        if bearer.is_some_and(|bearer| !is_own(bearer, role, judged.worker)) {
+            let why = "an image that is not your own bears this name, and keeps it";
+            return Err(Refusal::new(Reason::ObjectNotAllowed, why)
                 .path("?t")
                 .nearest("another name in the role's tags"));
         }
