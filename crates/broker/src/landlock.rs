@@ -13,6 +13,8 @@ const EXECUTE: u64 = 1;
 const WRITE_FILE: u64 = 1 << 1;
 const READ_FILE: u64 = 1 << 2;
 const READ_DIR: u64 = 1 << 3;
+/// Making and removing files and folders, and from version 3 shortening files.
+const CHANGE: u64 = (1 << 4) | (1 << 5) | (1 << 7) | (1 << 8) | (1 << 14);
 /// The kinds of access that each version of Landlock knows: version and the highest bit.
 const KNOWN: [(u32, u32); 4] = [(1, 13), (2, 14), (3, 15), (5, 16)];
 /// `LANDLOCK_ACCESS_NET_BIND_TCP` and `CONNECT_TCP`, from version 4.
@@ -70,6 +72,7 @@ pub(crate) fn restrict(plan: &Plan) -> Sys<()> {
             Access::Read => READ_FILE | READ_DIR,
             Access::ReadExecute => READ_FILE | READ_DIR | EXECUTE,
             Access::Device => READ_FILE | WRITE_FILE,
+            Access::Scratch => (READ_FILE | WRITE_FILE | READ_DIR | CHANGE) & handled(version),
         };
         allow_path(fd, &beneath.path, access)?;
     }

@@ -10,6 +10,8 @@ use std::os::fd::RawFd;
 const READ_ONLY: u64 = mount_attr::RDONLY | mount_attr::NOSUID | mount_attr::NODEV;
 const PROC_FLAGS: libc::c_ulong = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 const TMPFS: &CStr = c"mode=0755,size=64k,nr_inodes=256";
+/// As much as a Dockerfile that is read at all, and what is made of it.
+const SCRATCH: &CStr = c"mode=1777,size=1m,nr_inodes=16";
 
 /// Enters the new root. `place` is left at the operation that failed: its index, or one of the last numbers
 /// for what is not in the list.
@@ -34,9 +36,19 @@ pub(crate) fn enter(plan: &Plan, place: &mut u16) -> Sys<()> {
                 &plan.mountpoint,
                 Build { devices: Devices::Borrowed, proc: plan.proc, unowned: None },
                 place,
-            )
+            )?;
+            scratch(plan)
         }
     }
+}
+
+/// The command's own `/tmp`, when its view has one.
+fn scratch(plan: &Plan) -> Sys<()> {
+    if !plan.room.view().scratch {
+        return Ok(());
+    }
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    sys::mount(c"none", c"/tmp", Some(c"tmpfs"), flags, Some(SCRATCH))
 }
 
 /// Makes a private copy of the prepared namespace, whose root is all that it holds, and adds what belongs to
@@ -50,7 +62,8 @@ fn join(plan: &Plan) -> Sys<()> {
         Proc::OwnProcesses => mount_proc(c"/proc", PROCESSES),
         // The room has the host's, or none.
         Proc::Host | Proc::None => Ok(()),
-    }
+    }?;
+    scratch(plan)
 }
 
 /// Where the devices come from.

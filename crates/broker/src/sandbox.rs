@@ -39,6 +39,8 @@ pub(crate) enum Access {
     ReadExecute,
     /// Read and write devices.
     Device,
+    /// Anything with files and folders, but execute them.
+    Scratch,
 }
 
 /// The new root and what Landlock repeats of it.
@@ -48,6 +50,8 @@ pub(crate) struct View {
     pub(crate) beneath: Vec<Beneath>,
     /// Whether the devices are made in it.
     pub(crate) kernel: bool,
+    /// Whether each command gets a small `/tmp` of its own.
+    pub(crate) scratch: bool,
 }
 
 /// What the host has that no command may see, whatever its rule reads.
@@ -72,6 +76,8 @@ pub(crate) struct Base {
     kernel: bool,
     /// Whether Landlock lets `/proc` be read.
     proc: bool,
+    /// Whether each command gets a small `/tmp` of its own, gone with it.
+    scratch: bool,
 }
 
 /// Of commands: programs, libraries and configuration.
@@ -82,17 +88,20 @@ pub(crate) const COMMANDS: Base = Base {
     empty: &["proc", "dev", "run", "tmp", "var", "var/tmp", "root", "home"],
     kernel: true,
     proc: true,
+    scratch: false,
 };
 
 /// Of the docker client, which opens any path that its words name (`--env-file`): no file of the host's. What
-/// the client's own file needs is added to it as what it reads.
+/// the client's own file needs is added to it as what it reads. It lays the Dockerfile of `build -` into a folder
+/// before it sends it.
 pub(crate) const CLIENT: Base = Base {
     trees: &["/nix/store"],
     access: Access::ReadExecute,
     links: &["/var/run"],
-    empty: &["proc", "dev", "run", "var"],
+    empty: &["proc", "dev", "run", "tmp", "var"],
     kernel: true,
     proc: false,
+    scratch: true,
 };
 
 /// Of filters: what the loader needs, and nothing else. The program itself is executed by its descriptor.
@@ -113,6 +122,7 @@ pub(crate) const FILTERS: Base = Base {
     empty: &[],
     kernel: false,
     proc: false,
+    scratch: false,
 };
 /// Secrets in `/etc`, hidden unless the rule reads them.
 const SECRETS: [&str; 13] = [
@@ -170,10 +180,13 @@ pub(crate) fn view(base: &Base, reads: &[PathBuf], sockets: &[PathBuf], hidden: 
         // Nothing but the devices is in it.
         add(Path::new("/dev"), Access::Device);
     }
+    if base.scratch {
+        add(Path::new("/tmp"), Access::Scratch);
+    }
     for path in reads {
         add(path, Access::Read);
     }
-    View { ops: draft.ops, beneath, kernel: base.kernel }
+    View { ops: draft.ops, beneath, kernel: base.kernel, scratch: base.scratch }
 }
 
 /// Whether what a symlink leads to is outside all of the base's folders.

@@ -193,7 +193,7 @@ mod tests {
         std::fs::set_permissions(open.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         let text = format!(
             "version = 1\n[worker.w]\nuser = \"w\"\nroles = [\"r\"]\n[role.r]\n[[role.r.command]]\n\
-             run = \"no-such-program\"\n[role.r.docker]\nverbs = [\"run\", \"build\"]\nimages = [\"*\"]\n\
+             run = \"no-such-program\"\n[role.r.docker]\nverbs = [\"run\", \"run\"]\nimages = [\"*\"]\n\
              [role.r.docker.run]\nbinds = [{{ host = \"/no/such/folder\", at = \"/a\", mode = \"ro\" }}, \
              {{ host = \"{}\", at = \"/b\", mode = \"ro\" }}, {{ host = \"/usr\", at = \"/c\", mode = \"ro\" }}]\n",
             open.path().display()

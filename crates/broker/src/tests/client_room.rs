@@ -70,6 +70,25 @@ fn nothing_but_the_libraries_of_the_program_is_in_the_docker_clients_room() {
 }
 
 #[test]
+fn each_run_of_the_docker_client_has_a_small_folder_of_its_own_to_write_to() {
+    if !root() {
+        return;
+    }
+    let house = house();
+    let made = house.client(&nowhere(), &["mktemp", "-d"]);
+    assert!(made.out.starts_with("/tmp/"), "{made:?}");
+    let left = house.client(&nowhere(), &["ls", "-A", "/tmp"]);
+    assert_eq!((left.out.as_str(), left.err.as_str()), ("", ""), "{left:?}");
+    let full = house.client(&nowhere(), &["dd", "if=/dev/zero", "of=/tmp/x", "bs=1M", "count=2"]);
+    assert!(full.err.contains("No space left"), "{full:?}");
+    for elsewhere in ["/", "/run", "/var"] {
+        let refused = house.client(&nowhere(), &["mktemp", "-p", elsewhere]);
+        assert_eq!(refused.out, "", "{refused:?}");
+        assert!(refused.err.contains("mktemp: failed"), "{refused:?}");
+    }
+}
+
+#[test]
 fn the_docker_client_works_with_the_real_engine_from_its_room() {
     let socket = Path::new("/var/run/docker.sock");
     if !root() || !socket.exists() || executor::resolve("docker").is_err() {
