@@ -193,7 +193,7 @@ fn what_would_own_the_host_is_refused_with_words_and_leaves_nothing() {
     for words in [
         &["pull", "busybox"][..],
         &["run", "busybox", "true"],
-        &["push", "x"],
+        &["push", &bench.image],
         &["volume", "create", "-d", "x", "y"],
     ] {
         assert!(bench.refused(words).contains("doorward: refused ("), "{words:?}");
