@@ -90,15 +90,16 @@ async fn upload(
     let mut waiting = send(&visit, &passage).await.map_err(|refusal| fail(&mut outcome, refusal))?;
     let patience = visit.proxy.timings.body;
     let dockerfile = read(context, &mut reader, patience, &waiting).await;
-    let dockerfile = dockerfile.map_err(|refusal| fail(&mut outcome, refusal))?;
-
     let mut begun = asked.again();
-    let Some(dockerfile) = dockerfile else {
+    let judged = match dockerfile {
+        Ok(Some(dockerfile)) => judge(&visit, &passage, &mut begun, asking, &dockerfile).await,
         // The engine has answered before it had everything: that is an error of its own.
-        let told = early(&visit, &passage, &mut waiting, &mut outcome).await;
-        return told.map_err(|refusal| fail(&mut outcome, refusal));
+        Ok(None) => {
+            let told = early(&visit, &passage, &mut waiting, &mut outcome).await;
+            return told.map_err(|refusal| fail(&mut outcome, refusal));
+        }
+        Err(refusal) => Err(refusal),
     };
-    let judged = judge(&visit, &passage, &mut begun, asking, &dockerfile).await;
     let (passage, planned) = match judged {
         Ok((approved, planned)) => (Passage { approved, ..passage }, planned),
         Err(refusal) => {

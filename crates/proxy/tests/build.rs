@@ -312,6 +312,17 @@ fn a_large_context_is_read_to_its_end_before_a_refusal_is_told() {
 }
 
 #[test]
+fn a_step_that_fails_ends_the_command_as_on_the_engine_itself() {
+    let workshop = Workshop::new(&[("Dockerfile", "FROM IMAGE\nRUN exit 7\n")]);
+    let build = |socket: &Path| {
+        let output = workshop.build(socket, &["--no-cache", workshop.path()], None);
+        (output.status.code(), text(&output.stderr))
+    };
+    assert_eq!(build(&workshop.bench.socket()), build(Path::new(ENGINE)));
+    assert_eq!(build(&workshop.bench.socket()).0, Some(7));
+}
+
+#[test]
 fn the_steps_of_a_build_have_the_roles_limits_and_no_network() {
     let workshop = Workshop::with(
         "shm = \"16MiB\"\ncpus = 0.5\n",

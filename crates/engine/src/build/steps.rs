@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 /// Longest message that is read; a step's output comes in pieces of 32 KiB.
 const LONGEST: usize = 1 << 20;
+/// What runs a step that names no other shell.
+const SHELL: &str = "/bin/sh";
 /// Most of a quiet build's output that is kept, to be told when it fails.
 const KEPT: usize = 256 << 10;
 
@@ -111,7 +113,7 @@ impl Steps {
     /// The message that tells a worker of an error.
     pub fn error(message: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        tell(&json!({"errorDetail": {"message": message}, "error": message}), &mut out);
+        tell_error(message, None, &mut out);
         out
     }
 
@@ -124,7 +126,10 @@ impl Steps {
         if let Some(error) = text("error") {
             self.failed = true;
             out.append(&mut self.kept);
-            out.extend(Steps::error(&error_text::clean(error, &self.said())));
+            // Of a step that failed: the docker command ends with it, too.
+            let code =
+                message.get("errorDetail").and_then(|detail| detail.get("code")).and_then(Value::as_i64);
+            tell_error(&error_text::clean(error, &self.said()), code, out);
         } else if let Some(id) = message.get("aux").and_then(|aux| aux.get("ID")).and_then(Value::as_str) {
             self.image = crate::image_name::is_id(id).then(|| id.to_owned());
             tell(&json!({"aux": {"ID": id}}), out);
@@ -179,13 +184,35 @@ impl Steps {
             .iter()
             .filter_map(|step| step.shown.as_deref())
             .flat_map(|text| text.split(|c: char| c.is_whitespace() || "\"'`,;()[]{}<>=:".contains(c)));
-        words.filter(|word| word.starts_with('/')).map(str::to_owned).collect()
+        words.filter(|word| word.starts_with('/')).chain([SHELL]).map(str::to_owned).collect()
     }
 }
 
+fn tell_error(message: &str, code: Option<i64>, out: &mut Vec<u8>) {
+    let detail = match code {
+        Some(code) => json!({"code": code, "message": message}),
+        None => json!({"message": message}),
+    };
+    out.extend(escaped(&format!("{{\"errorDetail\":{detail},\"error\":{}}}", json!(message))));
+}
+
+/// As engines write JSON: what means something to a page is escaped. None of it stands outside of texts.
+fn escaped(json: &str) -> Vec<u8> {
+    let mut out = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(letter)))
+            }
+            other => out.push(other),
+        }
+    }
+    out.push_str("\r\n");
+    out.into_bytes()
+}
+
 fn tell(message: &Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(message.to_string().as_bytes());
-    out.extend_from_slice(b"\r\n");
+    out.extend(escaped(&message.to_string()));
 }
 
 #[cfg(test)]
@@ -283,6 +310,20 @@ mod tests {
         got.extend(bad.end());
         let told = told(&got);
         assert!(told.contains("out of the step") && told.contains("no [path]"), "{told}");
+    }
+
+    #[test]
+    fn a_step_that_fails_is_told_with_its_code() {
+        let mut steps = steps(false);
+        let error = "The command '/bin/sh -c cat /a/b' returned a non-zero code: 3, in /var/lib/docker/x";
+        let mut answer = Vec::new();
+        tell_error(error, Some(3), &mut answer);
+        let got: Value = serde_json::from_slice(&steps.push(&answer)).unwrap();
+        assert_eq!(got["errorDetail"]["code"], 3);
+        assert_eq!(
+            got["error"], "The command '/bin/sh -c cat [path]' returned a non-zero code: 3, in [path]",
+            "the file itself says no path here"
+        );
     }
 
     #[test]
