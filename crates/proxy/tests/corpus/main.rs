@@ -67,6 +67,11 @@ fn ordinary_networks_and_volumes_become_what_they_are_without_the_proxy() {
 }
 
 #[test]
+fn ordinary_builds_make_what_they_make_without_the_proxy() {
+    likeness::play("builds");
+}
+
+#[test]
 fn the_docker_command_does_what_it_does_without_the_proxy() {
     likeness::play("docker");
 }
