@@ -315,7 +315,7 @@ fn a_large_context_is_read_to_its_end_before_a_refusal_is_told() {
 fn a_step_that_fails_ends_the_command_as_on_the_engine_itself() {
     let workshop = Workshop::new(&[("Dockerfile", "FROM IMAGE\nRUN exit 7\n")]);
     let build = |socket: &Path| {
-        let output = workshop.build(socket, &["--no-cache", workshop.path()], None);
+        let output = workshop.build(socket, &["--no-cache", "--force-rm", workshop.path()], None);
         (output.status.code(), text(&output.stderr))
     };
     assert_eq!(build(&workshop.bench.socket()), build(Path::new(ENGINE)));
