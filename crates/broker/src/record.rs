@@ -4,6 +4,7 @@ use doorward_audit::{Entry, Http, Kind, Outcome, Verdict};
 use doorward_policy::Runs;
 use doorward_wire::broker::{Asker, Decision, End, HttpRecord, RequestId, Stage, StageErr, StageOut};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Deepest operation that is recorded as it is.
 const DEEPEST: usize = 32;
@@ -40,7 +41,7 @@ pub(crate) fn intent(asked: Asked<'_>, runs: &Runs) -> Entry {
         line_base64,
         http: http.map(|http| Http {
             method: http.method,
-            target: clean(http.target),
+            target: clean_target(&http.target, runs),
             body_sha256: http.body_sha256,
         }),
         objects,
@@ -90,6 +91,44 @@ pub(crate) fn of_stage(stage: &Stage, at: usize, of: usize) -> Option<Value> {
     Some(Value::Object(says))
 }
 
+/// A target without what the policy's patterns find in it when it is read as what it stands for.
+fn clean_target(target: &str, runs: &Runs) -> String {
+    let found = |text: &str| match runs.redact(&unescaped(text)) {
+        Cow::Owned(redacted) => Some(redacted),
+        Cow::Borrowed(_) => None,
+    };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = found(path).unwrap_or_else(|| path.to_owned());
+    if query.is_empty() {
+        return path;
+    }
+    let pairs = query.split('&').map(|pair| match (found(pair), pair.split_once('=')) {
+        (None, _) => pair.to_owned(),
+        (Some(_), Some((name, _))) if found(name).is_none() => format!("{name}=[redacted]"),
+        (Some(_), _) => "[redacted]".to_owned(),
+    });
+    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+/// What percent-encoding stands for; what is none stays.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).and_then(|digits| match (first, digits) {
+            (b'%', [high, low]) => hex(*high)?.checked_mul(16)?.checked_add(hex(*low)?),
+            _ => None,
+        });
+        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
 /// How a command ended, in the record's words.
 pub(crate) fn of_end(end: &End, millis: u64, run: &str) -> Outcome {
     let base = Outcome { millis, run: Some(run.to_owned()), ..Outcome::default() };
@@ -106,7 +145,7 @@ pub(crate) fn of_end(end: &End, millis: u64, run: &str) -> Outcome {
     }
 }
 
-/// Every string of a value with the policy's patterns taken out; keys stay. Beyond [`DEEPEST`] nothing is
+/// Every string of a value, names among them, with the policy's patterns taken out. Beyond [`DEEPEST`] nothing is
 /// kept, since no operation is that deep.
 fn redacted(value: Value, runs: &Runs, depth: usize) -> Value {
     if depth > DEEPEST {
@@ -118,8 +157,45 @@ fn redacted(value: Value, runs: &Runs, depth: usize) -> Value {
             Value::Array(all.into_iter().map(|one| redacted(one, runs, depth.saturating_add(1))).collect())
         }
         Value::Object(all) => Value::Object(
-            all.into_iter().map(|(key, one)| (key, redacted(one, runs, depth.saturating_add(1)))).collect(),
+            all.into_iter()
+                .map(|(key, one)| {
+                    (runs.redact(&key).into_owned(), redacted(one, runs, depth.saturating_add(1)))
+                })
+                .collect(),
         ),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorward_policy::{Bundle, Policy, Source};
+
+    fn runs() -> Runs {
+        let file = Source { path: "/p.toml".into(), text: "version = 1\n".into() };
+        Policy::load(&Bundle { files: vec![file] }).unwrap().runs
+    }
+
+    #[test]
+    fn a_secret_in_a_target_is_found_behind_its_escapes() {
+        for (target, kept) in [
+            ("/v1.41/containers/json?all=1", "/v1.41/containers/json?all=1"),
+            ("/v1.41/x?name=password%3Dhush&a=%", "/v1.41/x?name=[redacted]&a=%"),
+            (
+                "/v1.41/x?filters=%7B%22label%22%3A%7B%22password%3Dhush%22%3Atrue%7D%7D",
+                "/v1.41/x?filters=[redacted]",
+            ),
+            ("/v1.41/x?pass%77ord=hush", "/v1.41/x?pass%77ord=[redacted]"),
+            ("/v1.41/x/password%3dhush/y", "/v1.41/x/[redacted]"),
+        ] {
+            assert_eq!(clean_target(target, &runs()), kept);
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_name_is_found() {
+        let operation = serde_json::json!({"query": {"filters": {"label": {"password=hush": true}}}});
+        assert!(!redacted(operation, &runs(), 0).to_string().contains("hush"));
     }
 }

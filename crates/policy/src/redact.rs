@@ -8,7 +8,11 @@ use std::borrow::Cow;
 /// other letters that fold to these (`ſ`, the Kelvin sign) name no key, and tables of them are slow to compile.
 macro_rules! key {
     () => {
-        "(?i-u:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|[a-z0-9]_token|mysql_pwd)"
+        concat!(
+            "(?:(?i-u:password|passwd|passphrase|secret(?:[_-]?key)?|(?:private|api|access)[_-]?key|credentials?",
+            "|(?:auth|access)token|[a-z0-9][_-]token|mysql_pwd)",
+            r"|(?-u:\bTOKEN|[A-Z0-9_]PASS))"
+        )
     };
 }
 
@@ -25,7 +29,12 @@ const BUILT_IN: &[&str] = &[
     concat!(r#""[^\s"'=:]*"#, key!(), r#"=[^"]*""#),
     concat!(r#"'[^\s"'=:]*"#, key!(), r#"=[^']*'"#),
     concat!(key!(), r#"\\*["']?\s*(?:=>|:=|[=:])\s*"#, value!()),
-    concat!(r"--(?:[A-Za-z0-9_-]*", key!(), r"|(?i-u:[a-z0-9-]*token))\s+", value!()),
+    concat!(r"--(?:[A-Za-z0-9_-]*", key!(), r"|(?i-u:[a-z0-9-]*token))(?:\s+|=)", value!()),
+    // By other options of common programs.
+    concat!(r"(?-u:\b)curl\s(?:[^|;&\n]*\s)?(?:-u|--user)[\s=]*", value!()),
+    concat!(r"(?-u:\b)login\s(?:[^|;&\n]*\s)?-p[\s=]*", value!()),
+    concat!(r"(?-u:\b)mysql[a-z]*\s(?:[^|;&\n]*\s)?-p", value!()),
+    concat!(r"--arg\s+\S*", key!(), r"\S*\s+", value!()),
     concat!(
         r#"(?i-u:authorization)\\*["']?\s*[=:]\s*\\*["']?"#,
         r#"(?:(?i-u:bearer|basic|digest|negotiate|token|apikey)\s+[^\s"',;]+|[^\s"',;]{16,})"#
@@ -84,6 +93,8 @@ impl Runs {
     /// `--password X`, leaves the whole of them as one text.
     pub fn redact_words(&self, words: &[String]) -> Vec<String> {
         let typed = |words: &[String]| words.iter().map(|word| typed(word)).collect::<Vec<_>>().join(" ");
+        let to_the_end = |word: &String| self.redact_to_the_end(word).unwrap_or_else(|| word.clone());
+        let words: &[String] = &words.iter().map(to_the_end).collect::<Vec<_>>();
         let each: Vec<String> = words.iter().map(|word| self.redact_word(word)).collect();
         let together = typed(&each);
         let kept = match self.redact(&typed(words)) == together {
@@ -103,6 +114,24 @@ impl Runs {
         }
     }
 }
+
+impl Runs {
+    /// A word without blanks ends where its value does, whatever marks are in that.
+    fn redact_to_the_end(&self, word: &str) -> Option<String> {
+        if word.contains(char::is_whitespace) || !word.contains(ENDS) {
+            return None;
+        }
+        let unmarked = word.replace(ENDS, "_");
+        let redacted = self.redact(&unmarked);
+        let place = redacted.find(REDACTED).filter(|_| redacted != unmarked)?;
+        Some(format!("{}{}", word.get(..place)?, redacted.get(place..)?))
+    }
+}
+
+/// What ends a value in text that is not known to be one word.
+const ENDS: [char; 4] = ['"', '\'', ',', ';'];
+/// Stands for a secret.
+const REDACTED: &str = "[redacted]";
 
 /// A word as it could be typed: with blanks in it, in quotes, since a value ends where its quotes do.
 fn typed(word: &str) -> Cow<'_, str> {
@@ -125,7 +154,7 @@ fn without_quoting(line: &str) -> String {
 fn replace<'t>(patterns: &[Regex], text: &'t str) -> Cow<'t, str> {
     let mut out = Cow::Borrowed(text);
     for pattern in patterns {
-        if let Cow::Owned(changed) = pattern.replace_all(&out, "[redacted]") {
+        if let Cow::Owned(changed) = pattern.replace_all(&out, REDACTED) {
             out = Cow::Owned(changed);
         }
     }
@@ -206,6 +235,18 @@ mod tests {
             (r#"{"api_key": "abc", "x": 1}"#, r#"{"[redacted], "x": 1}"#),
             (r#"{\"secret\":\"abc\"}"#, r#"{\"[redacted]}"#),
             ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG", "aws_secret_[redacted]"),
+            ("x --token=abc y", "x [redacted] y"),
+            ("x --hf-token=abc y", "x --h[redacted] y"),
+            ("MINIO_SECRET_KEY=abc y", "MINIO_[redacted] y"),
+            ("PRIVATE_KEY=abc y", "[redacted] y"),
+            ("TOKEN=abc y", "[redacted] y"),
+            ("x-api-token: abc y", "x-ap[redacted] y"),
+            ("CREDENTIALS=abc y", "[redacted] y"),
+            ("MYPASS=abc y", "M[redacted] y"),
+            ("curl -s -u me:abc http://x", "[redacted] http://x"),
+            ("docker login -u me -p abc registry", "docker [redacted] registry"),
+            ("mysql -h x -pabc db", "[redacted] db"),
+            ("jq -n --arg password abc .", "jq -n [redacted] ."),
             ("Authorization: Bearer x; y", "[redacted]; y"),
             ("authorization: Basic dXNlcjpwYXNz y", "[redacted] y"),
             (r#"-H "Authorization: token abcdef""#, r#"-H "[redacted]""#),
@@ -253,6 +294,8 @@ mod tests {
     fn a_secret_of_several_words_goes_whole() {
         for (words, wanted) in [
             (&["run", "-e", "PASSWORD=one two"][..], &["run", "-e", "[redacted]"][..]),
+            (&["run", "-e", "DB_PASSWORD=one,two;three\"four"], &["run", "-e", "DB_[redacted]"]),
+            (&["echo", "a,password=one'two", "b"], &["echo", "a,[redacted]", "b"]),
             (&["x", "--password", "one two"], &["x [redacted]"]),
             (&["submit", "--", "echo pass'word'=x y"], &["submit", "--", "echo [redacted] y"]),
             (&["sh", "-c", "echo 'a b' \"c\""], &["sh", "-c", "echo 'a b' \"c\""]),
