@@ -2,12 +2,12 @@
 
 use crate::fields::{NETWORK_CONNECT, NETWORK_DISCONNECT};
 use crate::judged::Judged;
-use crate::objects::{self, Standing, is_full_id, plain_name};
+use crate::objects::{self, Standing, is_full_id, labels, plain_name};
 use crate::redact::redacted;
 use crate::rules::{joined, names_in};
 use crate::touched::Touched;
 use crate::{Act, Decision, Lookup, present, walk};
-use doorward_policy::{DockerRole, Reason, Refusal, Verb};
+use doorward_policy::{DockerRole, Reason, Refusal};
 use serde_json::{Map, Value, json};
 
 /// The container that a body names.
@@ -55,6 +55,7 @@ fn by<'a>(
 ) -> Result<Decision, Refusal> {
     let Judged { request, policy, .. } = judged;
     let body = request.needed_body()?;
+    let verb = judged.making(role, labels(container))?;
     let wish = judged.wish(role, body);
     let connect = request.endpoint().act == Act::NetworkConnect;
     let fields = if connect { NETWORK_CONNECT } else { NETWORK_DISCONNECT };
@@ -83,7 +84,7 @@ fn by<'a>(
         made.insert("Force".into(), json!(parts.get("Force").is_some()));
     }
     let made = Value::Object(made);
-    let mut approved = judged.approve(role, Verb::Run);
+    let mut approved = judged.approve(role, verb);
     approved.objects = vec![network_id.clone(), container_id];
     let way = if connect { "connect" } else { "disconnect" };
     approved.target = judged.target(&format!("/networks/{network_id}/{way}"));

@@ -2,7 +2,7 @@
 
 use crate::approved::{approve, rule};
 use crate::judged::Judged;
-use crate::objects::{self, Bearer, Standing, is_full_id, plain_name};
+use crate::objects::{self, Bearer, Object, Standing, is_full_id, labels, plain_name};
 use crate::rules::{NameOf, free_name, names_in, present_networks};
 use crate::touched::Touched;
 use crate::{Act, Answer, Approved, Decision, Effect, Lookup, Shape, present, update, uri};
@@ -16,7 +16,7 @@ pub(crate) fn judge(judged: Judged<'_>) -> Decision {
     let found = facts.about(&Lookup::Container(name.to_owned()));
     let Some(found) = found else { return Decision::absent("container", name) };
     let standing = judged.container(found);
-    let object = (objects::CONTAINERS, plain_name(found), standing);
+    let object = Object::new(objects::CONTAINERS, plain_name(found), standing, labels(found));
     let (role, verb) = match judged.granted(Some(object)) {
         Ok(granted) => granted,
         Err(denied) => return Decision::denied(denied, "container", name),

@@ -9,7 +9,7 @@ use crate::quota::{CONTAINERS, NETWORKS};
 use crate::redact::redacted;
 use crate::rules::{NameOf, Wish, free_name, host_paths, inherited_health, names_in_networks, own_anonymous};
 use crate::{Answer, Decision, Expected, Lookup, volumes, walk};
-use doorward_policy::{DockerRole, Reason, Refusal, Verb};
+use doorward_policy::{DockerRole, Reason, Refusal};
 use serde_json::{Value, json};
 
 /// What is told of a network that was not asked to be internal.
@@ -30,6 +30,7 @@ fn container_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision
     let Judged { request, facts, policy, .. } = judged;
     let body = request.needed_body()?;
     let asked = body.get("Image").and_then(Value::as_str).unwrap_or_default();
+    let verb = judged.making(role, body.get("Labels"))?;
     let name = ImageName::read(asked);
     if name.as_ref().is_none_or(|name| !name.allowed(role)) && !could_be_id(asked) {
         return Err(asked_image_refused(role, asked));
@@ -62,8 +63,8 @@ fn container_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision
     }
     let binds = host_paths(&made);
     let anonymous = own_anonymous(&wish, &mut made);
-    let beforehand = volumes::beforehand(&wish, &made, anonymous)?;
-    let mut approved = judged.approve(role, Verb::Run);
+    let beforehand = volumes::beforehand(&wish, &made, anonymous, verb)?;
+    let mut approved = judged.approve(role, verb);
     approved.target = judged.target("/containers/create");
     approved.operation = json!({"op": "container create", "image": asked, "query": request.call.query.record(),
         "volumes": beforehand.iter().flat_map(|first| &first.objects).collect::<Vec<_>>(),
@@ -91,6 +92,7 @@ fn warnings(made: &Value, role: &DockerRole) -> Vec<String> {
 fn network_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision, Refusal> {
     let Judged { request, facts, policy, .. } = judged;
     let body = request.needed_body()?;
+    let verb = judged.making(role, body.get("Labels"))?;
     if !role.networks.contains(&doorward_policy::Selector::Own) {
         return Err(Refusal::new(Reason::ObjectNotAllowed, "the role's networks do not include own ones")
             .nearest("--network none"));
@@ -98,7 +100,7 @@ fn network_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision, 
     let wish = judged.wish(role, body);
     let made = walk::judge_fields(NETWORK_CREATE, Some(body), &wish, "")?;
     NETWORKS.admits(role, facts, 1)?;
-    let mut approved = judged.approve(role, Verb::Run);
+    let mut approved = judged.approve(role, verb);
     approved.target = judged.target("/networks/create");
     approved.operation = json!({"op": "network create", "body": redacted(&made, policy)});
     let asked_internal = body.get("Internal").and_then(Value::as_bool).unwrap_or_default();

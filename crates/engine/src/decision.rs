@@ -85,7 +85,7 @@ pub fn http_status(refusal: &Refusal) -> u16 {
 /// clients print `message`, programs read the rest.
 pub fn refusal_body(refusal: &Refusal) -> Value {
     json!({
-        "message": format!("doorward: {refusal}"),
+        "message": told(refusal),
         "doorward": {
             "verdict": "deny",
             "rule": refusal.rule,
@@ -95,4 +95,12 @@ pub fn refusal_body(refusal: &Refusal) -> Value {
             "path": refusal.path,
         }
     })
+}
+
+/// One line; a client shows it beside the name of what it asked for, so the rule stands in it.
+fn told(refusal: &Refusal) -> String {
+    match &refusal.rule {
+        Some(rule) => format!("doorward: {refusal}; rule: {rule}"),
+        None => format!("doorward: {refusal}"),
+    }
 }

@@ -49,6 +49,8 @@ pub enum Grant {
     Verb(Verb),
     /// This verb, on own objects alone: what `run` brings with it.
     Own(Verb),
+    /// This verb, on own objects of the role's compose projects alone: what `compose` brings with it.
+    Project(Verb),
 }
 
 /// Which body an endpoint takes.

@@ -2,7 +2,7 @@
 
 use crate::approved::approve;
 use crate::judged::Judged;
-use crate::objects::{self, Standing, is_full_id, plain_name};
+use crate::objects::{self, Object, Standing, is_full_id, plain_name};
 use crate::query::Query;
 use crate::rules::OWNER;
 use crate::{
@@ -155,7 +155,7 @@ impl Judged<'_> {
         let own_name = plain_name(found);
         let builtin = self.request.endpoint().act == Act::NetworkInspect
             && self.roles().any(|role| objects::builtin_network(role, own_name));
-        let object = (objects::NETWORKS, own_name, standing);
+        let object = Object::new(objects::NETWORKS, own_name, standing, found.get("Labels"));
         let object = if builtin { None } else { Some(object) };
         match self.granted(object) {
             Ok((role, verb)) if is_full_id(id) => {
@@ -178,7 +178,8 @@ impl Judged<'_> {
             return Decision::absent("volume", name);
         };
         let own_name = plain_name(found);
-        let object = (objects::VOLUMES, own_name, Standing::of_volume(found, self.worker));
+        let standing = Standing::of_volume(found, self.worker);
+        let object = Object::new(objects::VOLUMES, own_name, standing, found.get("Labels"));
         match self.granted(Some(object)) {
             Ok((role, verb)) => {
                 let mut approved = self.approve(role, verb);

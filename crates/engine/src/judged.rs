@@ -1,10 +1,11 @@
 //! A worker's request with what it is judged by.
 
 use crate::approved::{approve, rule};
-use crate::objects::{self, Denied, Selectors, Standing};
+use crate::objects::{self, Denied, Object, Standing};
+use crate::rules::compose_projects;
 use crate::rules::{Mode, Wish};
 use crate::{Approved, Decision, Facts, Request};
-use doorward_policy::{DockerRole, Policy, Refusal, Verb};
+use doorward_policy::{DockerRole, Policy, Reason, Refusal, Verb};
 use serde_json::Value;
 
 /// Everything that a judgement may look at.
@@ -33,10 +34,7 @@ impl<'a> Judged<'a> {
     }
 
     /// The role and verb by which the request's endpoint may be used; `None`: on no object in particular.
-    pub(crate) fn granted(
-        &self,
-        object: Option<(Selectors, &str, Standing)>,
-    ) -> Result<(&'a DockerRole, Verb), Denied> {
+    pub(crate) fn granted(&self, object: Option<Object<'_>>) -> Result<(&'a DockerRole, Verb), Denied> {
         objects::granted(self.policy, self.worker, self.request.endpoint(), object)
     }
 
@@ -56,7 +54,24 @@ impl<'a> Judged<'a> {
         Wish { role, policy, worker, facts, version: request.version(), mode: Mode::New, body, image: None }
     }
 
-    /// What the first role with `run` that allows it makes of the request.
+    /// The verb by which a role makes or joins something with these labels: `compose` for what is of one of its
+    /// projects, `run` for all else.
+    pub(crate) fn making(&self, role: &DockerRole, labels: Option<&Value>) -> Result<Verb, Refusal> {
+        match objects::project(labels) {
+            Some(project) if role.has_project(project) => Ok(Verb::Compose),
+            _ if role.verbs.contains(&Verb::Run) => Ok(Verb::Run),
+            project => {
+                let message = match project {
+                    Some(_) => "this project is not in the role's projects",
+                    None => "this role makes what belongs to its compose projects, and nothing else",
+                };
+                let refusal = Refusal::new(Reason::VerbNotAllowed, message).path("Labels");
+                Err(refusal.nearest(compose_projects(role)))
+            }
+        }
+    }
+
+    /// What the first role that makes containers and allows it makes of the request.
     pub(crate) fn by_first_role(
         &self,
         judge: impl Fn(&'a DockerRole) -> Result<Decision, Refusal>,
@@ -70,10 +85,11 @@ impl<'a> Judged<'a> {
         roles: impl Iterator<Item = &'a DockerRole>,
         judge: impl Fn(&'a DockerRole) -> Result<Decision, Refusal>,
     ) -> Decision {
-        let roles = roles.filter(|role| role.verbs.contains(&Verb::Run));
+        let roles = roles.filter(|role| role.makes_containers());
         let judged = |role: &'a DockerRole| {
             judge(role).map_err(|refusal| refusal.rule(format!("{}.docker", role.role)))
         };
-        objects::first_allowing(roles, "no role grants 'run'", judged).unwrap_or_else(Decision::Refuse)
+        objects::first_allowing(roles, "no role grants 'run' or 'compose'", judged)
+            .unwrap_or_else(Decision::Refuse)
     }
 }

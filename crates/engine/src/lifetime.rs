@@ -52,7 +52,7 @@ pub(crate) fn check(found: &Value, facts: &Facts, policy: &Policy, worker: &str)
 /// of a role that the worker no longer has lives as long as the shortest of its roles says.
 fn lifetime<'p>(labels: Option<&Value>, policy: &'p Policy, worker: &str) -> Option<(&'p str, u64)> {
     let by = labels.and_then(|labels| labels.get(ROLE)).and_then(Value::as_str);
-    let each = || objects::roles(policy, worker).filter(|role| role.verbs.contains(&Verb::Run));
+    let each = || objects::roles(policy, worker).filter(|role| role.makes_containers());
     match each().find(|role| Some(role.role.as_str()) == by) {
         Some(role) => role.run.lifetime.map(|lifetime| (role.role.as_str(), lifetime)),
         None => {

@@ -1,6 +1,6 @@
 //! Whose an object is, and who may touch it.
 
-use crate::rules::{FROM, OWNER};
+use crate::rules::{FROM, OWNER, PROJECT};
 use crate::{Access, Endpoint, Grant};
 use doorward_policy::{DockerRole, Glob, Policy, Reason, Refusal, Selector, Verb};
 use serde_json::Value;
@@ -95,13 +95,40 @@ pub(crate) fn first_allowing<'p, T>(
 /// Which of a role's lists of selectors a kind of object goes by.
 pub(crate) type Selectors = fn(&DockerRole) -> &[Selector];
 
+/// An object as grants look at it.
+#[derive(Clone, Copy)]
+pub(crate) struct Object<'a> {
+    pub(crate) selectors: Selectors,
+    pub(crate) name: &'a str,
+    pub(crate) standing: Standing,
+    /// The compose project that it belongs to.
+    pub(crate) project: Option<&'a str>,
+}
+
+impl<'a> Object<'a> {
+    /// An object with these labels.
+    pub(crate) fn new(
+        selectors: Selectors,
+        name: &'a str,
+        standing: Standing,
+        labels: Option<&'a Value>,
+    ) -> Object<'a> {
+        Object { selectors, name, standing, project: project(labels) }
+    }
+}
+
+/// The compose project that an object's labels say it belongs to.
+pub(crate) fn project(labels: Option<&Value>) -> Option<&str> {
+    labels.and_then(|labels| labels.get(PROJECT)).and_then(Value::as_str)
+}
+
 /// The role and verb by which a worker may use an endpoint on an object; the refusal otherwise. `None`
 /// selectors: on no object in particular.
 pub(crate) fn granted<'p>(
     policy: &'p Policy,
     worker: &str,
     endpoint: &Endpoint,
-    object: Option<(Selectors, &str, Standing)>,
+    object: Option<Object<'_>>,
 ) -> Result<(&'p DockerRole, Verb), Denied> {
     let Access::Granted(grants) = endpoint.access else {
         return Err(Denied::Refused(Refusal::new(
@@ -123,7 +150,7 @@ pub(crate) fn granted<'p>(
         let message = format!("'{}' comes with a later version", verb.words());
         return Err(Denied::Refused(Refusal::new(Reason::NotYet, message)));
     }
-    let visible = object.is_none_or(|(selectors, name, standing)| {
+    let visible = object.is_none_or(|Object { selectors, name, standing, .. }| {
         standing == Standing::Own
             || roles(policy, worker).any(|role| selects(selectors(role), name, standing))
     });
@@ -153,29 +180,31 @@ pub(crate) fn has_verb(policy: &Policy, worker: &str, endpoint: &Endpoint) -> Re
 }
 
 /// Whether a role grants an endpoint on an object.
-pub(crate) fn grants(
-    role: &DockerRole,
-    endpoint: &Endpoint,
-    object: Option<(Selectors, &str, Standing)>,
-) -> bool {
+pub(crate) fn grants(role: &DockerRole, endpoint: &Endpoint, object: Option<Object<'_>>) -> bool {
     match endpoint.access {
         Access::Granted(grants) => grants.iter().any(|grant| allows(role, grant, object)),
         Access::Always | Access::Refused { .. } => false,
     }
 }
 
-fn allows(role: &DockerRole, grant: &Grant, object: Option<(Selectors, &str, Standing)>) -> bool {
+fn allows(role: &DockerRole, grant: &Grant, object: Option<Object<'_>>) -> bool {
     role.verbs.contains(&verb(grant))
         && match (grant, object) {
             (_, None) => true,
-            (Grant::Verb(_), Some((selectors, name, standing))) => selects(selectors(role), name, standing),
-            (Grant::Own(_), Some((_, _, standing))) => standing == Standing::Own,
+            (Grant::Verb(_), Some(Object { selectors, name, standing, .. })) => {
+                selects(selectors(role), name, standing)
+            }
+            (Grant::Own(_), Some(object)) => object.standing == Standing::Own,
+            (Grant::Project(_), Some(object)) => {
+                object.standing == Standing::Own
+                    && object.project.is_some_and(|project| role.has_project(project))
+            }
         }
 }
 
 fn verb(grant: &Grant) -> Verb {
     match grant {
-        Grant::Verb(verb) | Grant::Own(verb) => *verb,
+        Grant::Verb(verb) | Grant::Own(verb) | Grant::Project(verb) => *verb,
     }
 }
 

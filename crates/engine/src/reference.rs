@@ -98,6 +98,7 @@ fn allowed_by(row: &Endpoint) -> String {
             let grants = grants.iter().map(|grant| match grant {
                 Grant::Verb(verb) => format!("`{}`", verb.words()),
                 Grant::Own(verb) => format!("`{}` on own objects", verb.words()),
+                Grant::Project(verb) => format!("`{}` on own objects of its projects", verb.words()),
             });
             grants.collect::<Vec<_>>().join(", ")
         }

@@ -4,6 +4,7 @@ use crate::image::image_names;
 use crate::image_name::ImageName;
 use crate::objects::{self, Standing, roles};
 use crate::redact::{redacted, without_arguments};
+use crate::rules::NO_ADDRESS;
 use doorward_policy::{DockerRole, Policy, Verb};
 use serde_json::{Map, Value, json};
 
@@ -122,6 +123,10 @@ pub(crate) fn network(mut map: Map<String, Value>, own: bool) -> Value {
         for name in ["Containers", "Options", "Labels"] {
             map.insert(name.into(), json!({}));
         }
+    }
+    // Put there by doorward: a client that finds an option which it did not ask for makes the network anew.
+    if let Some(options) = map.get_mut("Options").and_then(Value::as_object_mut) {
+        options.remove(NO_ADDRESS);
     }
     map.into()
 }

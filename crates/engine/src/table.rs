@@ -87,6 +87,7 @@ type Why = (Reason, &'static str, &'static str);
 
 const ALWAYS: &[Grant] = &[];
 const OWN: Grant = Grant::Own(Verb::Run);
+const PROJECT: Grant = Grant::Project(Verb::Compose);
 const MIB: usize = 1 << 20;
 
 const SWARM: Why = (Reason::EndpointRefused, "swarm mode would hand this host to its managers", "docker run");
@@ -136,11 +137,11 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row("GET", "/_ping", ALWAYS, Looks, Whole, Act::Ping, &[]),
     row("HEAD", "/_ping", ALWAYS, Looks, Whole, Act::Ping, &[]),
     row("GET", "/version", ALWAYS, Looks, Whole, Act::Version, &[]),
-    row("GET", "/info", &[Grant::Verb(Verb::Info)], Looks, Whole, Act::Info, &[]),
+    row("GET", "/info", &[Grant::Verb(Verb::Info), PROJECT], Looks, Whole, Act::Info, &[]),
     row(
         "GET",
         "/events",
-        &[Grant::Verb(Verb::Events)],
+        &[Grant::Verb(Verb::Events), PROJECT],
         ReadsOut,
         Stream,
         Act::Events,
@@ -163,7 +164,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "GET",
         "/containers/json",
-        &[Grant::Verb(Verb::Ps)],
+        &[Grant::Verb(Verb::Ps), PROJECT],
         Looks,
         Whole,
         Act::ContainerList,
@@ -180,7 +181,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         row(
             "POST",
             "/containers/create",
-            &[Grant::Verb(Verb::Run)],
+            &[Grant::Verb(Verb::Run), PROJECT],
             Changes,
             Whole,
             Act::ContainerCreate,
@@ -192,7 +193,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "GET",
         "/containers/{id}/json",
-        &[Grant::Verb(Verb::Inspect), OWN],
+        &[Grant::Verb(Verb::Inspect), OWN, PROJECT],
         Looks,
         Whole,
         Act::ContainerInspect,
@@ -201,7 +202,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "GET",
         "/containers/{id}/top",
-        &[Grant::Verb(Verb::Top)],
+        &[Grant::Verb(Verb::Top), PROJECT],
         ReadsOut,
         Whole,
         Act::ContainerTop,
@@ -210,7 +211,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "GET",
         "/containers/{id}/logs",
-        &[Grant::Verb(Verb::Logs)],
+        &[Grant::Verb(Verb::Logs), PROJECT],
         ReadsOut,
         Stream,
         Act::ContainerLogs,
@@ -230,17 +231,17 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "GET",
         "/containers/{id}/stats",
-        &[Grant::Verb(Verb::Stats)],
+        &[Grant::Verb(Verb::Stats), PROJECT],
         Looks,
         Stream,
         Act::ContainerStats,
         &[param("stream", FlagOn), param("one-shot", Flag)],
     ),
-    row("POST", "/containers/{id}/resize", &[OWN], Changes, Whole, Act::ContainerResize, SIZE),
+    row("POST", "/containers/{id}/resize", &[OWN, PROJECT], Changes, Whole, Act::ContainerResize, SIZE),
     row(
         "POST",
         "/containers/{id}/start",
-        &[Grant::Verb(Verb::Start), OWN],
+        &[Grant::Verb(Verb::Start), OWN, PROJECT],
         Changes,
         Whole,
         Act::ContainerStart,
@@ -253,7 +254,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "POST",
         "/containers/{id}/stop",
-        &[Grant::Verb(Verb::Stop)],
+        &[Grant::Verb(Verb::Stop), PROJECT],
         Changes,
         Whole,
         Act::ContainerStop,
@@ -262,7 +263,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "POST",
         "/containers/{id}/restart",
-        &[Grant::Verb(Verb::Restart)],
+        &[Grant::Verb(Verb::Restart), PROJECT],
         Changes,
         Whole,
         Act::ContainerRestart,
@@ -271,7 +272,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "POST",
         "/containers/{id}/kill",
-        &[Grant::Verb(Verb::Kill), OWN],
+        &[Grant::Verb(Verb::Kill), OWN, PROJECT],
         Changes,
         Whole,
         Act::ContainerKill,
@@ -292,7 +293,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "POST",
         "/containers/{id}/rename",
-        &[Grant::Verb(Verb::Rename)],
+        &[Grant::Verb(Verb::Rename), PROJECT],
         Changes,
         Whole,
         Act::ContainerRename,
@@ -301,7 +302,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "POST",
         "/containers/{id}/pause",
-        &[Grant::Verb(Verb::Pause)],
+        &[Grant::Verb(Verb::Pause), PROJECT],
         Changes,
         Whole,
         Act::ContainerPause,
@@ -310,7 +311,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "POST",
         "/containers/{id}/unpause",
-        &[Grant::Verb(Verb::Unpause)],
+        &[Grant::Verb(Verb::Unpause), PROJECT],
         Changes,
         Whole,
         Act::ContainerUnpause,
@@ -319,7 +320,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "POST",
         "/containers/{id}/attach",
-        &[OWN],
+        &[OWN, PROJECT],
         ReadsOut,
         Hijack,
         Act::ContainerAttach,
@@ -336,7 +337,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "POST",
         "/containers/{id}/wait",
-        &[Grant::Verb(Verb::Wait), OWN],
+        &[Grant::Verb(Verb::Wait), OWN, PROJECT],
         Looks,
         Stream,
         Act::ContainerWait,
@@ -345,7 +346,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "DELETE",
         "/containers/{id}",
-        &[Grant::Verb(Verb::Rm), OWN],
+        &[Grant::Verb(Verb::Rm), OWN, PROJECT],
         Changes,
         Whole,
         Act::ContainerRemove,
@@ -381,7 +382,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "GET",
         "/images/json",
-        &[Grant::Verb(Verb::Images)],
+        &[Grant::Verb(Verb::Images), PROJECT],
         Looks,
         Whole,
         Act::ImageList,
@@ -427,7 +428,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(
         "GET",
         "/images/{name}/json",
-        &[Grant::Verb(Verb::Inspect), Grant::Verb(Verb::Images), Grant::Verb(Verb::Run)],
+        &[Grant::Verb(Verb::Inspect), Grant::Verb(Verb::Images), Grant::Verb(Verb::Run), PROJECT],
         Looks,
         Whole,
         Act::ImageInspect,
@@ -485,57 +486,105 @@ pub static ENDPOINTS: &[Endpoint] = &[
     ),
     refused("POST", "/commit", Changes, COMMIT),
     // ── networks ────────────────────────────────────────────────────────────────────────────────
-    row("GET", "/networks", &[Grant::Verb(Verb::NetworkLs)], Looks, Whole, Act::NetworkList, NETWORK_LIST),
-    row("GET", "/networks/", &[Grant::Verb(Verb::NetworkLs)], Looks, Whole, Act::NetworkList, NETWORK_LIST),
+    row(
+        "GET",
+        "/networks",
+        &[Grant::Verb(Verb::NetworkLs), PROJECT],
+        Looks,
+        Whole,
+        Act::NetworkList,
+        NETWORK_LIST,
+    ),
+    row(
+        "GET",
+        "/networks/",
+        &[Grant::Verb(Verb::NetworkLs), PROJECT],
+        Looks,
+        Whole,
+        Act::NetworkList,
+        NETWORK_LIST,
+    ),
     with_body(
-        row("POST", "/networks/create", &[Grant::Verb(Verb::Run)], Changes, Whole, Act::NetworkCreate, &[]),
+        row(
+            "POST",
+            "/networks/create",
+            &[Grant::Verb(Verb::Run), PROJECT],
+            Changes,
+            Whole,
+            Act::NetworkCreate,
+            &[],
+        ),
         MIB / 16,
     ),
     prune("/networks/prune", Act::NetworkPrune, PRUNE),
     row(
         "GET",
         "/networks/{id}",
-        &[Grant::Verb(Verb::NetworkLs), Grant::Verb(Verb::Inspect), OWN],
+        &[Grant::Verb(Verb::NetworkLs), Grant::Verb(Verb::Inspect), OWN, PROJECT],
         Looks,
         Whole,
         Act::NetworkInspect,
         &[param("verbose", Never("verbose tells of other hosts")), param("scope", OneOf(&["local"]))],
     ),
-    row("DELETE", "/networks/{id}", &[OWN], Changes, Whole, Act::NetworkRemove, &[]),
+    row("DELETE", "/networks/{id}", &[OWN, PROJECT], Changes, Whole, Act::NetworkRemove, &[]),
     with_body(
-        row("POST", "/networks/{id}/connect", &[OWN], Changes, Whole, Act::NetworkConnect, &[]),
+        row("POST", "/networks/{id}/connect", &[OWN, PROJECT], Changes, Whole, Act::NetworkConnect, &[]),
         MIB / 64,
     ),
     with_body(
-        row("POST", "/networks/{id}/disconnect", &[OWN], Changes, Whole, Act::NetworkDisconnect, &[]),
+        row(
+            "POST",
+            "/networks/{id}/disconnect",
+            &[OWN, PROJECT],
+            Changes,
+            Whole,
+            Act::NetworkDisconnect,
+            &[],
+        ),
         MIB / 64,
     ),
     // ── volumes ─────────────────────────────────────────────────────────────────────────────────
     row(
         "GET",
         "/volumes",
-        &[Grant::Verb(Verb::VolumeLs)],
+        &[Grant::Verb(Verb::VolumeLs), PROJECT],
         Looks,
         Whole,
         Act::VolumeList,
         &[param("filters", Filters(&["dangling", "driver", "label", "name"]))],
     ),
     with_body(
-        row("POST", "/volumes/create", &[Grant::Verb(Verb::Run)], Changes, Whole, Act::VolumeCreate, &[]),
+        row(
+            "POST",
+            "/volumes/create",
+            &[Grant::Verb(Verb::Run), PROJECT],
+            Changes,
+            Whole,
+            Act::VolumeCreate,
+            &[],
+        ),
         MIB / 16,
     ),
     prune("/volumes/prune", Act::VolumePrune, VOLUME_PRUNE),
     row(
         "GET",
         "/volumes/{name}",
-        &[Grant::Verb(Verb::VolumeLs), Grant::Verb(Verb::Inspect), OWN],
+        &[Grant::Verb(Verb::VolumeLs), Grant::Verb(Verb::Inspect), OWN, PROJECT],
         Looks,
         Whole,
         Act::VolumeInspect,
         &[],
     ),
     refused("PUT", "/volumes/{name}", Changes, SWARM),
-    row("DELETE", "/volumes/{name}", &[OWN], Changes, Whole, Act::VolumeRemove, &[param("force", Flag)]),
+    row(
+        "DELETE",
+        "/volumes/{name}",
+        &[OWN, PROJECT],
+        Changes,
+        Whole,
+        Act::VolumeRemove,
+        &[param("force", Flag)],
+    ),
     // ── build ───────────────────────────────────────────────────────────────────────────────────
     Endpoint {
         body: Body::Context,

@@ -2,7 +2,7 @@
 
 use crate::image_name::ImageName;
 use crate::judged::Judged;
-use crate::objects::{self, Standing, labels, plain_name};
+use crate::objects::{self, Object, Standing, labels, plain_name};
 use crate::rules::{IMAGE, ROLE, Wish};
 use crate::{lifetime, present};
 use doorward_policy::{DockerRole, Refusal};
@@ -24,7 +24,9 @@ impl<'a> Touched<'a> {
     pub(crate) fn roles(&self) -> Vec<&'a DockerRole> {
         let roles = self.judged.roles();
         if self.standing != Standing::Own {
-            let object = Some((objects::CONTAINERS, plain_name(self.found), self.standing));
+            let labels = labels(self.found);
+            let name = plain_name(self.found);
+            let object = Some(Object::new(objects::CONTAINERS, name, self.standing, labels));
             let endpoint = self.judged.request.endpoint();
             return roles.filter(|role| objects::grants(role, endpoint, object)).collect();
         }

@@ -6,10 +6,10 @@ use crate::judged::Judged;
 use crate::objects::Standing;
 use crate::quota::VOLUMES;
 use crate::redact::redacted;
-use crate::rules::{NameOf, OWNER, Wish, free_name, named_volumes};
-use crate::{Answer, Approved, Decision, Lookup, walk};
+use crate::rules::{NameOf, OWNER, PROJECT, Wish, free_name, named_volumes};
+use crate::{Answer, Approved, Decision, Lookup, objects, walk};
 use doorward_policy::{DockerRole, Reason, Refusal, Selector, Verb};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// `POST /volumes/create`.
 pub(crate) fn create(judged: Judged<'_>) -> Decision {
@@ -19,6 +19,7 @@ pub(crate) fn create(judged: Judged<'_>) -> Decision {
 fn create_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision, Refusal> {
     let Judged { request, facts, policy, worker } = judged;
     let body = request.needed_body()?;
+    let verb = judged.making(role, body.get("Labels"))?;
     let wish = judged.wish(role, body);
     may_own(role)?;
     let made = walk::judge_fields(VOLUME_CREATE, Some(body), &wish, "")?;
@@ -33,7 +34,7 @@ fn create_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision, R
         Some(_) => {}
         None => VOLUMES.admits(role, facts, 1)?,
     }
-    let mut approved = judged.approve(role, Verb::Run);
+    let mut approved = judged.approve(role, verb);
     approved.target = judged.target("/volumes/create");
     approved.operation = json!({"op": "volume create", "body": redacted(&made, policy)});
     approved.answer = Answer::own_volume();
@@ -42,7 +43,12 @@ fn create_by<'a>(role: &'a DockerRole, judged: Judged<'a>) -> Result<Decision, R
 
 /// The creates that must come before a container's: an engine would make an absent volume itself, without a
 /// label, and so as nobody's. They count, and so do the container's `anonymous` ones.
-pub(crate) fn beforehand(wish: &Wish<'_>, made: &Value, anonymous: usize) -> Result<Vec<Approved>, Refusal> {
+pub(crate) fn beforehand(
+    wish: &Wish<'_>,
+    made: &Value,
+    anonymous: usize,
+    verb: Verb,
+) -> Result<Vec<Approved>, Refusal> {
     let mut names = named_volumes(made);
     names.sort();
     names.dedup();
@@ -51,14 +57,19 @@ pub(crate) fn beforehand(wish: &Wish<'_>, made: &Value, anonymous: usize) -> Res
     if more > 0 {
         VOLUMES.admits(wish.role, wish.facts, more)?;
     }
-    Ok(names.iter().map(|name| own_volume(wish, name)).collect())
+    Ok(names.iter().map(|name| own_volume(wish, name, verb)).collect())
 }
 
-fn own_volume(wish: &Wish<'_>, name: &str) -> Approved {
-    let body = json!({"Name": name, "Driver": "local", "Labels": {OWNER: wish.worker}});
+fn own_volume(wish: &Wish<'_>, name: &str, verb: Verb) -> Approved {
+    let mut labels = Map::from_iter([(OWNER.to_owned(), json!(wish.worker))]);
+    // So that the role which it comes by may also remove it.
+    if let (Verb::Compose, Some(project)) = (verb, objects::project(wish.body.get("Labels"))) {
+        labels.insert(PROJECT.to_owned(), json!(project));
+    }
+    let body = json!({"Name": name, "Driver": "local", "Labels": labels});
     let operation = json!({"op": "volume create", "body": body});
     let target = format!("/v{}/volumes/create", wish.version);
-    let mut approved = Approved::unasked(rule(wish.role, Verb::Run), Verb::Run, target, operation, name);
+    let mut approved = Approved::unasked(rule(wish.role, verb), verb, target, operation, name);
     approved.answer = Answer::own_volume();
     approved.with_body(&body)
 }

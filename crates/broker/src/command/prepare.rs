@@ -67,7 +67,7 @@ fn plan(
     streams: Streams,
     seconds: Option<u64>,
 ) -> Result<ReadyStage, Refusal> {
-    let Granted { rule, program, always, kind, how, extra } = granted;
+    let Granted { rule, program, stands_for, always, kind, how, extra } = granted;
     let refused = |error| match error {
         PrepareError::Unavailable(message) => Refusal::new(Reason::Unavailable, message).rule(&rule),
         PrepareError::Bad(message) => Refusal::new(Reason::BadRequest, message).rule(&rule),
@@ -76,7 +76,7 @@ fn plan(
     let resolved = executor::resolve(&program).map_err(refused)?;
     let always = always.iter().map(|word| (*word).to_owned());
     let argv: Vec<String> =
-        std::iter::once(program).chain(always).chain(argv.iter().skip(1).cloned()).collect();
+        std::iter::once(program).chain(always).chain(argv.iter().skip(stands_for).cloned()).collect();
     let task = Task { kind, how: &how, program: resolved, argv: &argv, extra: &extra, streams };
     let plan = broker.executor.plan(worker, task).map_err(refused)?;
     let most = most_seconds(how.seconds, worker);

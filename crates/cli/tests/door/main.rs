@@ -11,6 +11,7 @@
     reason = "a test that fails may panic"
 )]
 
+mod compose;
 mod crowd;
 mod engine_api;
 mod failures;

@@ -1,9 +1,10 @@
 //! User, image, labels, standard input and folders.
 
+use super::compose::{COMPOSE, compose_label};
 use super::{Made, Mode, Wish, flag, listed, not_allowed, text};
 use crate::fields::HEALTHCHECK;
 use crate::{Lookup, objects};
-use doorward_policy::{DockerRole, Glob, Reason, Refusal, Users};
+use doorward_policy::{DockerRole, Glob, Reason, Refusal, Users, Verb};
 use serde_json::{Value, json};
 
 /// The label that says whose an object is.
@@ -136,11 +137,16 @@ pub(crate) fn labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
         return Ok(given.cloned());
     }
     let inherited = wish.image.and_then(|image| image.get("Config")).and_then(|config| config.get("Labels"));
+    let mut all = inherited.and_then(Value::as_object).cloned().unwrap_or_default();
+    all.extend(given.and_then(Value::as_object).cloned().unwrap_or_default());
+    for (name, value) in all.iter().filter(|(name, _)| is_compose(wish, name)) {
+        compose_label(wish, &all, name, value)?;
+    }
     for (labels, whose) in [(given, "the label"), (inherited, "the image's label")] {
         for (name, value) in labels.and_then(Value::as_object).into_iter().flatten() {
             // An image that is the worker's own may say so.
             let own = name == OWNER && value.as_str() == Some(wish.worker) && whose != "the label";
-            if let Some((start, why)) = taken_label(name).filter(|_| !own) {
+            if let Some((start, why)) = taken_label(name).filter(|_| !own && !is_compose(wish, name)) {
                 return Err(not_allowed(format!(
                     "{whose} '{}' is not allowed: {start}… {why}",
                     crate::query::shown(name)
@@ -161,6 +167,11 @@ pub(crate) fn labels(wish: &Wish<'_>, given: Option<&Value>) -> Made {
         }
     }
     Ok(Some(labels.into()))
+}
+
+/// Whether a label is one of compose's, for a role that has compose.
+fn is_compose(wish: &Wish<'_>, label: &str) -> bool {
+    wish.role.verbs.contains(&Verb::Compose) && label.starts_with(COMPOSE)
 }
 
 /// Why a label is not a worker's to set: what it begins with, and what that does.

@@ -3,12 +3,14 @@
 //! Each says what is sent on, also when nothing came; a refusal says what is allowed instead. The same
 //! functions judge the present configuration of a container before it starts.
 
+mod compose;
 mod identity;
 mod limits;
 mod mounts;
 mod network;
 mod privilege;
 
+pub(crate) use compose::{PROJECT, compose_projects};
 pub(crate) use identity::*;
 pub(crate) use limits::*;
 pub(crate) use mounts::*;

@@ -263,6 +263,9 @@ pub(crate) fn internal(wish: &Wish<'_>, given: Option<&Value>) -> Made {
     Ok(Some(json!(flag(given) || !wish.role.egress)))
 }
 
+/// The option by which a bridge network gets no address of the host's.
+pub(crate) const NO_ADDRESS: &str = "com.docker.network.bridge.inhibit_ipv4";
+
 /// `Options` of a new network: none of a worker's. An internal network gets no address of the host's, by which
 /// its containers would reach whatever the host listens on at all addresses.
 pub(crate) fn network_options(wish: &Wish<'_>, given: Option<&Value>) -> Made {
@@ -270,7 +273,7 @@ pub(crate) fn network_options(wish: &Wish<'_>, given: Option<&Value>) -> Made {
         return Err(not_allowed("network driver options are not allowed"));
     }
     let is_internal = flag(wish.body.get("Internal")) || !wish.role.egress;
-    Ok(is_internal.then(|| json!({"com.docker.network.bridge.inhibit_ipv4": "true"})))
+    Ok(is_internal.then(|| json!({NO_ADDRESS: "true"})))
 }
 
 /// `EnableIPv4`: on.

@@ -44,12 +44,17 @@ impl Policy {
                     _ => refusal.nearest(self.verbs_shown(worker)),
                 })
             }
-            Meaning::Verb(_) if rest == ["--help"] => Ok(DockerWords::Help),
+            // Its help is the plugin's, which the docker client's room does not have.
+            Meaning::Verb(verbs) if rest == ["--help"] && verbs != [Verb::Compose] => Ok(DockerWords::Help),
             Meaning::Verb(verbs) => {
                 let verb = verbs.first().copied().unwrap_or(Verb::Version);
                 let rule = self.judge_verb(worker, verbs, &words_shown, rest)?;
                 // `docker` itself is the first word.
-                refuse_local_files(verb, &words_shown, rest, length.saturating_add(2))?;
+                let place = length.saturating_add(2);
+                match verb {
+                    Verb::Compose => self.judge_compose_words(worker, rest, place)?,
+                    _ => refuse_local_files(verb, &words_shown, rest, place)?,
+                }
                 Ok(DockerWords::Verb { verb, rule })
             }
         }

@@ -37,7 +37,6 @@ const fn option(
 }
 
 const STDIN_BUILD: &str = "docker build -, with the Dockerfile or a tar archive as input";
-const OWN_COMPOSE: &str = "docker compose on your side, with DOCKER_HOST=ssh://USER@HOST";
 
 /// The table, from the help of the docker client 20.10 to 28.
 #[rustfmt::skip]
@@ -56,10 +55,6 @@ const OPTIONS: &[LocalOption] = &[
     option(Verb::Build, "build-context", None, Always, STDIN_BUILD),
     option(Verb::Build, "cache-from", None, Always, STDIN_BUILD),
     option(Verb::Build, "cache-to", None, Always, STDIN_BUILD),
-    option(Verb::Compose, "file", Some('f'), UnlessDash, OWN_COMPOSE),
-    option(Verb::Compose, "env-file", None, Always, OWN_COMPOSE),
-    option(Verb::Compose, "project-directory", None, Always, OWN_COMPOSE),
-    option(Verb::Compose, "workdir", None, Always, OWN_COMPOSE),
 ];
 
 /// Which words are options of a command that has rows above.
@@ -86,9 +81,6 @@ const GRAMMARS: &[Grammar] = &[
     Grammar { verb: Verb::Build, ends_at_word: false, letters: "qD", flags: &[
         "check", "compress", "debug", "disable-content-trust", "force-rm", "help", "load", "no-cache", "pull",
         "push", "quiet", "rm", "squash", "stream",
-    ] },
-    Grammar { verb: Verb::Compose, ends_at_word: true, letters: "v", flags: &[
-        "all-resources", "compatibility", "dry-run", "help", "verbose", "version",
     ] },
 ];
 
@@ -232,8 +224,6 @@ mod tests {
             (Verb::Build, "-t a -- https://example.org/x.tar"),
             (Verb::Build, "--secret id=a,src=/x -"),
             (Verb::Build, "-o type=local,dest=/x -"),
-            (Verb::Compose, "-p a -f compose.yaml up"),
-            (Verb::Compose, "--env-file=/x up"),
         ];
         for (verb, line) in lines {
             let refusal = judged(verb, line).expect_err(line);
@@ -254,8 +244,6 @@ mod tests {
             (Verb::Run, "--security-opt apparmor=docker-default busybox"),
             (Verb::Build, "-t a -"),
             (Verb::Build, "-f - -"),
-            (Verb::Compose, "-p a logs -f"),
-            (Verb::Compose, "-f - up"),
             (Verb::Logs, "-f x --env-file"),
         ];
         for (verb, line) in lines {

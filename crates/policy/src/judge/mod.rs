@@ -1,6 +1,7 @@
 //! Policy × words → verdict.
 
 mod command;
+mod compose_words;
 mod docker;
 mod exec;
 mod index;

@@ -25,6 +25,14 @@ pub(super) fn read(role: &str, entry: Entry<'_>, engine_socket: &str, findings: 
             "`run` is granted, but `images` names none to run",
         );
     }
+    let projects = projects(entry, findings);
+    if verbs.contains(&Verb::Compose) && projects.is_empty() {
+        findings.notice(
+            entry.file,
+            entry.key_at("verbs"),
+            "`compose` is granted, but `projects` names none to use it for",
+        );
+    }
     if let Some(table) =
         entry.table("run").filter(|_| !verbs.contains(&Verb::Run) && !verbs.contains(&Verb::Compose))
     {
@@ -43,7 +51,7 @@ pub(super) fn read(role: &str, entry: Entry<'_>, engine_socket: &str, findings: 
         volumes: selectors(entry, "volumes", findings),
         networks,
         egress,
-        projects: globs(entry, "projects", findings),
+        projects,
         run: entry.table("run").map(|run| run::read(run, engine_socket, findings)).unwrap_or_default(),
         exec,
         verbs,
@@ -105,6 +113,19 @@ fn globs(entry: Entry<'_>, key: &str, findings: &mut Findings) -> Vec<Glob> {
         findings.notice(entry.file, *at, format!("danger: `{key} = [\"*\"]` allows every name"));
     }
     texts.into_iter().filter_map(|text| glob(entry, text, findings)).collect()
+}
+
+/// Patterns of compose's project names, which are in lower case.
+fn projects(entry: Entry<'_>, findings: &mut Findings) -> Vec<Glob> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "*_-".contains(c);
+    for (text, at) in entry.texts("projects") {
+        if !text.chars().all(fits) {
+            findings
+                .error(entry.file, at, format!("`{text}` can match no compose project"))
+                .help("their names are `[a-z0-9][a-z0-9_-]*`; `*` stands for any characters");
+        }
+    }
+    globs(entry, "projects", findings)
 }
 
 fn selector(entry: Entry<'_>, (text, at): At<&str>, findings: &mut Findings) -> Option<Selector> {

@@ -63,8 +63,6 @@ impl Kind {
 pub(super) enum Force {
     /// Yes.
     Now,
-    /// Accepted and checked; has no effect yet.
-    Later,
     /// Accepted and checked; it is sshd's configuration that carries it out.
     Sshd,
 }
@@ -87,9 +85,6 @@ const fn must(path: &'static str, kind: Kind, about: &'static str) -> Key {
 }
 const fn may(path: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
     Key { path, kind, default: Some(default), force: Force::Now, about }
-}
-const fn later(path: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
-    Key { path, kind, default: Some(default), force: Force::Later, about }
 }
 const fn sshd(path: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
     Key { path, kind, default: Some(default), force: Force::Sshd, about }
@@ -160,7 +155,7 @@ pub(super) const KEYS: &[Key] = &[
     may("role.*.docker.tags", Texts, "none", "Image names that may be built and run, and given, pushed, saved and removed when own."),
     may("role.*.docker.volumes", Texts, "[\"own\"]", "`own`, names, names with `*`."),
     may("role.*.docker.networks", Texts, "[\"own\"]", "`own`: internal networks of its own; `egress`: the default bridge, and own networks that reach out; names."),
-    later("role.*.docker.projects", Texts, "none", "Compose project names."),
+    may("role.*.docker.projects", Texts, "none", "Compose projects that the verb `compose` is for: `lab-*`. See [compose](compose.md)."),
     may("role.*.docker.run", Table, "nothing", "All that a new container may ask for."),
     may("role.*.docker.run.gpus", Gpus, "none", "GPUs."),
     may("role.*.docker.run.devices", Texts, "none", "Devices under `/dev`, the same inside and outside."),
@@ -226,7 +221,6 @@ mod tests {
         for key in KEYS.iter().filter(|key| !key.about.is_empty()) {
             let force = match key.force {
                 Force::Now => "",
-                Force::Later => " *Not yet in force.*",
                 Force::Sshd => " *Carried out by sshd's configuration.*",
             };
             let absent = key.default.unwrap_or("**an error**");

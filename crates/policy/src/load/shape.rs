@@ -51,7 +51,6 @@ const ROLE_FILE: &str = "a file of roles is not a policy by itself: name it in t
 fn not_here(key: &Key) -> Option<&'static str> {
     match key.force {
         Force::Now => None,
-        Force::Later => Some("is not yet in force: this version accepts it and does nothing with it"),
         Force::Sshd => Some(
             "is not checked by doorward itself: sshd's configuration and authorized_keys must say the same",
         ),

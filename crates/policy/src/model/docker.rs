@@ -33,10 +33,31 @@ pub struct DockerRole {
 }
 
 impl DockerRole {
+    /// Whether new containers may come of it, and with them networks and volumes.
+    pub fn makes_containers(&self) -> bool {
+        self.verbs.contains(&Verb::Run) || self.verbs.contains(&Verb::Compose)
+    }
+
+    /// Whether `compose` is granted for this project. What compose itself would not take for a project's name
+    /// is none, whatever a pattern says.
+    pub fn has_project(&self, project: &str) -> bool {
+        self.verbs.contains(&Verb::Compose)
+            && is_project(project)
+            && self.projects.iter().any(|glob| glob.matches(project))
+    }
+
     /// The name of what it allows, for records: `ROLE.docker`.
     pub fn rule(&self) -> String {
         format!("{}.docker", self.role)
     }
+}
+
+/// Whether a text is what compose takes for a project's name: `[a-z0-9][a-z0-9_-]*`.
+fn is_project(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= 63
+        && text.bytes().next().is_some_and(fits)
+        && text.bytes().all(|byte| fits(byte) || b"_-".contains(&byte))
 }
 
 /// One usage line of `[role.NAME.docker.exec]`.

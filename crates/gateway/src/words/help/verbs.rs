@@ -68,7 +68,7 @@ pub(super) const VERBS: &[VerbHelp] = &[
     row(Verb::Run, "run [OPTION…] IMAGE [COMMAND…]", "Makes a container and starts it.", Run),
     row(Verb::Exec, "exec CONTAINER COMMAND…", "Runs a command in a container, when it is one of these.", Exec),
     row(Verb::Build, "build -", "Builds an image.", Images),
-    row(Verb::Compose, "compose …", "Several containers at once.", Containers),
+    row(Verb::Compose, "compose -p PROJECT ps|logs|stop|…", "Several containers at once; what needs a compose file, on your side.", Containers),
     row(Verb::Df, "system df", "What is used on disk.", Nothing),
     row(Verb::Prune, "container prune", "Removes what is not used.", Containers),
     row(Verb::Events, "events", "What happens in the engine.", Containers),
