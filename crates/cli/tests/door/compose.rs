@@ -120,9 +120,10 @@ fn version_1_looks_at_a_project_over_ssh() {
 fn a_service_made_anew_takes_its_anonymous_volume_over() {
     for client in [Client::V2, Client::V1] {
         let (house, _, name) = house(Plan::default());
+        // Version 1 compares the network with its file, and the role has none but internal ones.
         let services = format!(
             "services:\n  one:\n    image: busybox:{}\n    command: sh -c 'echo x >>/kept/runs; wc -l </kept/runs; \
-             exec sleep 600'\n    stop_signal: SIGKILL\n    volumes: [/kept]\n",
+             exec sleep 600'\n    stop_signal: SIGKILL\n    volumes: [/kept]\nnetworks: {{default: {{internal: true}}}}\n",
             house.worker
         );
         let project = Project::new(&house, client, Way::Socket, &name, &services);
