@@ -4,7 +4,7 @@ use crate::approved::rule;
 use crate::image::{asked_image_refused, image_allowed, image_names};
 use crate::image_name::{ImageName, is_id};
 use crate::judged::Judged;
-use crate::objects::{self, Standing, labels};
+use crate::objects;
 use crate::own_images::is_own;
 use crate::{Act, Answer, Approved, Decision, Lookup, uri};
 use doorward_policy::{DockerRole, Reason, Refusal, Verb};
@@ -96,9 +96,8 @@ pub(crate) fn id(image: &Value) -> &str {
 /// An image that the worker may see: by a name that a role allows, or as its own.
 pub(crate) fn visible<'a>(asked: &str, judged: Judged<'a>) -> Option<&'a Value> {
     let found = judged.facts.about(&Lookup::Image(asked.to_owned()))?;
-    let own = judged.standing(labels(found)) == Standing::Own;
-    let named = judged.roles().any(|role| image_allowed(found, asked, role));
-    ((own || named) && is_id(id(found))).then_some(found)
+    let shown = |role| is_own(found, role, judged.worker) || image_allowed(found, asked, role);
+    (judged.roles().any(shown) && is_id(id(found))).then_some(found)
 }
 
 pub(crate) fn absent(asked: &str) -> Decision {

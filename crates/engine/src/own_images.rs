@@ -14,8 +14,17 @@ const NO_PASSWORD: &str = "e30=";
 /// Whether an image is a worker's own under a role. Labels are inherited: an image that an operator built upon a
 /// worker's bears the worker's, too, so that it is own only by names that the worker may give.
 pub(crate) fn is_own(image: &Value, role: &DockerRole, worker: &str) -> bool {
+    bears_own(image, labels(image), role, worker)
+}
+
+/// The same of an image in a list, where the labels stand elsewhere.
+pub(crate) fn is_own_listed(entry: &Value, role: &DockerRole, worker: &str) -> bool {
+    bears_own(entry, entry.get("Labels"), role, worker)
+}
+
+fn bears_own(image: &Value, labels: Option<&Value>, role: &DockerRole, worker: &str) -> bool {
     let names = image_names(image);
-    Standing::of(labels(image), worker) == Standing::Own && names.iter().all(|name| may_name(role, name))
+    Standing::of(labels, worker) == Standing::Own && names.iter().all(|name| may_name(role, name))
 }
 
 /// Whether a role lets a name be given to images.

@@ -3,6 +3,7 @@
 use crate::image::image_names;
 use crate::image_name::ImageName;
 use crate::objects::{self, Standing, roles};
+use crate::own_images::is_own_listed;
 use crate::redact::{redacted, without_arguments};
 use crate::rules::NO_ADDRESS;
 use doorward_policy::{DockerRole, Policy, Verb};
@@ -24,8 +25,8 @@ impl Seen<'_> {
     }
 
     pub(crate) fn listed_image(&self, mut entry: Value) -> Option<Value> {
+        let own = self.any_role(|role| is_own_listed(&entry, role, self.worker));
         let map = entry.as_object_mut()?;
-        let own = self.standing(map.get("Labels")) == Standing::Own;
         let tagged = self.show_names(map);
         (own || tagged).then_some(entry)
     }

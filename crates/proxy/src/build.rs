@@ -18,9 +18,13 @@ use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use std::time::Duration;
+use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+/// How long the last step may still take once the worker has gone: what it makes is then compared, too. No longer,
+/// since a step can print what looks like the begin of the last one.
+const LAST_STEP: Duration = Duration::from_secs(3);
 /// Pieces of the answer that may wait for the worker.
 const WAITING: usize = 4;
 
@@ -56,6 +60,8 @@ struct Begun {
     passage: Passage,
     planned: Planned,
     outcome: Outcome,
+    /// The worker's next build waits for this one's end, whose images it counts.
+    _turn: OwnedMutexGuard<()>,
 }
 
 /// Records, sends and answers.
@@ -90,6 +96,7 @@ async fn upload(
     let mut waiting = send(&visit, &passage).await.map_err(|refusal| fail(&mut outcome, refusal))?;
     let patience = visit.proxy.timings.body;
     let dockerfile = read(context, &mut reader, patience, &waiting).await;
+    let turn = passage.guest.building().await;
     let mut begun = asked.again();
     let judged = match dockerfile {
         Ok(Some(dockerfile)) => judge(&visit, &passage, &mut begun, asking, &dockerfile).await,
@@ -121,7 +128,7 @@ async fn upload(
     let last = Bytes::from(reader.seal(&planned.dockerfile));
     // What has begun is looked after to its end, even when the worker goes away meanwhile.
     tokio::spawn(async move {
-        let begun = Begun { visit, passage, planned, outcome };
+        let begun = Begun { visit, passage, planned, outcome, _turn: turn };
         begun.answer(waiting, last, tell).await;
     });
     told.await.map_err(|_| Refusal::new(Reason::Internal, "the build was cut short"))
@@ -262,13 +269,19 @@ impl Begun {
         drop(tell.send(reply));
     }
 
-    /// The stream of steps. A worker that goes away ends its build, unless the last step has begun.
+    /// The stream of steps. A worker that goes away ends its build.
     async fn pass(&mut self, mut body: Incoming, pieces: &mpsc::Sender<Bytes>) -> Result<Ended, Refusal> {
+        let gone = async {
+            pieces.closed().await;
+            tokio::time::sleep(LAST_STEP).await;
+        };
+        tokio::pin!(gone);
         loop {
             let steps = &mut self.planned.steps;
             let frame = tokio::select! {
                 frame = body.frame() => frame,
                 () = pieces.closed(), if !steps.is_last() => return Ok(Ended::Alone),
+                () = &mut gone => return Ok(Ended::Alone),
             };
             let Some(frame) = frame else { return Ok(Ended::Whole) };
             let frame = frame.map_err(|_| EngineError::Gone)?;
@@ -282,18 +295,24 @@ impl Begun {
         }
     }
 
-    /// Compares what the engine made with what was approved, and removes it when it differs or cannot be seen.
+    /// Compares what the engine made with what was approved, and removes it when it differs.
     async fn compare(&self) -> Result<(), Refusal> {
-        let Some(id) = self.planned.steps.image() else { return Ok(()) };
+        let steps = &self.planned.steps;
+        let Some(id) = steps.image().filter(|_| !steps.has_failed()) else { return Ok(()) };
         let version = self.passage.version;
-        let compared = match self.look(id, version).await {
-            Ok((image, history)) => self.planned.made.compare(&image, &history),
-            Err(refusal) => Err(refusal),
+        let looked = self.look(id, version).await;
+        let (removal, refusal) = match looked {
+            Ok((image, history)) => match self.planned.made.compare(&image, &history) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => (self.planned.made.removal(id, &image, version), refusal),
+            },
+            Err(refusal) => (None, refusal),
         };
-        let Err(refusal) = compared else { return Ok(()) };
-        let removed = self.remove(id, version).await;
-        let fate =
-            if removed.is_ok() { "it was removed" } else { "it could not be removed: tell the operator" };
+        let removed = match removal {
+            Some(target) => self.remove(target).await.is_ok(),
+            None => false,
+        };
+        let fate = if removed { "it was removed" } else { "it could not be removed: tell the operator" };
         let message = format!("{}; {fate}", refusal.message);
         Err(Refusal { reason: Reason::EngineMismatch, message, ..refusal })
     }
@@ -311,9 +330,9 @@ impl Begun {
         image.zip(history).ok_or_else(|| EngineError::Garbled.into())
     }
 
-    async fn remove(&self, id: &str, version: ApiVersion) -> Result<(), EngineError> {
+    async fn remove(&self, target: String) -> Result<(), EngineError> {
         let mut upstream = Upstream::connect(&self.passage.rules.policy.engine_socket).await?;
-        let head = Request::builder().method("DELETE").uri(Made::removal(id, version));
+        let head = Request::builder().method("DELETE").uri(target);
         let answer = upstream.send(head, None.into(), self.visit.proxy.timings.engine_writes).await?;
         if answer.status().is_success() { Ok(()) } else { Err(EngineError::Garbled) }
     }

@@ -41,6 +41,8 @@ pub(crate) struct Guest {
     pub(crate) spares: Spares,
     /// Held while something that takes turns is judged and done.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Held while a build is judged and done.
+    building: Arc<tokio::sync::Mutex<()>>,
     execs: Mutex<VecDeque<String>>,
 }
 
@@ -95,6 +97,11 @@ impl Guest {
     /// come at once cannot all count the same, or each be right only without the others.
     pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.turn).lock_owned().await
+    }
+
+    /// The worker's turn to build: one at a time, as the steps of several would count in no quota.
+    pub(crate) async fn building(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.building).lock_owned().await
     }
 
     /// Remembers an exec that the worker created.

@@ -396,3 +396,125 @@ fn everything_that_asks_for_buildkit_is_told_the_same_sentence() {
         assert_eq!(said["doorward"]["reason"], "endpoint_refused", "{target}");
     }
 }
+
+#[test]
+fn no_step_is_taken_from_an_image_of_others() {
+    let workshop = Workshop::new(&[
+        // As an operator's image was committed whose container ran the first step.
+        ("committed/Dockerfile", "FROM IMAGE\nRUN [\"sleep\",\"1002\"]\nRUN [\"cat\",\"/private\"]\n"),
+        // As an operator built.
+        ("built/Dockerfile", "FROM IMAGE\nRUN cat /proc/sys/kernel/random/uuid > /key\nRUN cat /key\n"),
+    ]);
+    let (name, image) = (workshop.bench.name("operators"), format!("{}/theirs:1", workshop.bench.worker));
+    assert!(engine(&["run", "-d", "--name", &name, &workshop.bench.image, "sleep", "1002"]).status.success());
+    assert!(engine(&["exec", &name, "sh", "-c", "echo hush > /private"]).status.success());
+    assert!(engine(&["commit", &name, &image]).status.success());
+    drop(engine(&["rm", "-f", &name]));
+    let mut child = workshop
+        .bench
+        .docker(&["build", &format!("{}/committed", workshop.path())])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Not taken from the other image, the step sleeps.
+    let told: Vec<String> =
+        lines.map(Result::unwrap).take_while(|line| !line.contains("Running in")).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(engine(&["rmi", &image]));
+    assert!(!told.iter().any(|line| line.contains("Using cache") || line.contains("hush")), "{told:?}");
+
+    let built = format!("{}/built", workshop.path());
+    let theirs = workshop.build(Path::new(ENGINE), &["-q", &built], None);
+    let theirs = text(&theirs.stdout).trim().to_owned();
+    let own = workshop.ok(&[&built]);
+    let key = |image: &str| engine_lines(&["run", "--rm", image, "cat", "/key"]);
+    let id = own.lines().last().and_then(|line| line.strip_prefix("Successfully built ")).unwrap();
+    assert_ne!(key(&theirs), key(id));
+    // And the other way: what a worker built is no step of an operator's.
+    workshop.write("mine/Dockerfile", "FROM IMAGE\nRUN cat /proc/sys/kernel/random/uuid > /mine\n");
+    let mine = format!("{}/mine", workshop.path());
+    workshop.ok(&[&mine]);
+    let after = workshop.build(Path::new(ENGINE), &[&mine], None);
+    assert!(!text(&after.stdout).contains("Using cache"), "{}", text(&after.stdout));
+    drop(engine(&["rmi", &theirs]));
+}
+
+#[test]
+fn a_build_that_fails_takes_no_image_away_and_leaves_only_own_ones() {
+    let workshop = Workshop::new(&[
+        ("first/Dockerfile", "FROM IMAGE\nRUN echo first > /f\n"),
+        ("then/Dockerfile", "FROM IMAGE\nRUN echo first > /f\nFROM IMAGE\nCMD [\"x\"]\nENV a=b\nRUN false\n"),
+    ]);
+    let (tag, kept) = (workshop.tag("first"), format!("{}/kept:1", workshop.bench.worker));
+    workshop.ok(&["-t", &tag, &format!("{}/first", workshop.path())]);
+    assert!(engine(&["tag", &tag, &kept]).status.success());
+    let told = workshop.refused(&[&format!("{}/then", workshop.path())]);
+    assert!(told.contains("returned a non-zero code: 1") && !told.contains("engine_mismatch"), "{told}");
+    let there = [&tag, &kept].map(|name| engine(&["image", "inspect", name]).status.success());
+    drop(engine(&["rmi", &kept]));
+    assert_eq!(there, [true, true]);
+    let label = format!("label=doorward.worker={}", workshop.bench.worker);
+    let own = engine_lines(&["images", "-aq", "--no-trunc", "--filter", &label]);
+    let base = engine_lines(&["image", "inspect", "-f", "{{.Id}}", &workshop.bench.image]);
+    let upon: Vec<String> = engine_lines(&[
+        "images",
+        "-aq",
+        "--no-trunc",
+        "--filter",
+        &format!("since={}", workshop.bench.image),
+    ])
+    .into_iter()
+    .filter(|id| engine_lines(&["history", "-q", "--no-trunc", id]).contains(&base[0]))
+    .collect();
+    assert!(upon.len() > 3 && upon.iter().all(|id| own.contains(id)), "{upon:?} {own:?}");
+}
+
+#[test]
+fn what_a_step_prints_keeps_no_build_of_a_gone_worker_going() {
+    let workshop = Workshop::new(&[]);
+    let last = "Step 3/3 : RUN echo 'Step 3/3 : RUN x'; echo begun; sleep 605";
+    workshop.write("Dockerfile", &format!("FROM IMAGE\nRUN echo \"{last}\"; echo begun; sleep 605\n"));
+    let mut client =
+        workshop.bench.docker(&["build", workshop.path()]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "begun"));
+    client.kill().unwrap();
+    client.wait().unwrap();
+    let running = || {
+        let ids = engine_lines(&["ps", "-q", "--no-trunc"]);
+        ids.iter()
+            .any(|id| engine_lines(&["inspect", "--format", "{{.Args}}", id]).concat().contains("sleep 605"))
+    };
+    while running() {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn an_operators_image_upon_a_workers_is_not_the_workers_to_look_at() {
+    let workshop = Workshop::new(&[("Dockerfile", "FROM IMAGE\nRUN true\n")]);
+    let own = workshop.tag("base");
+    workshop.ok(&["-t", &own, workshop.path()]);
+    let theirs = format!("{}/theirs:1", workshop.bench.worker);
+    let dockerfile = format!("FROM {own}\nENV DB_PASSWORD=hush\n");
+    let made = workshop.build(Path::new(ENGINE), &["-t", &theirs, "-"], Some(dockerfile.as_bytes()));
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let id = engine_lines(&["image", "inspect", "-f", "{{.Id}}", &theirs]).concat();
+    let listed = workshop.bench.ok(&["images", "-aq", "--no-trunc"]);
+    let told = workshop.bench.refused(&["image", "inspect", &theirs]);
+    let by_id = workshop.bench.refused(&["history", &id]);
+    drop(engine(&["rmi", &theirs]));
+    assert!(!listed.contains(&id), "{listed}");
+    assert!(told.contains("No such image") && by_id.contains("No such image"), "{told} {by_id}");
+}
+
+#[test]
+fn each_stage_counts_in_the_quota_of_images() {
+    let workshop = Workshop::with("count = 1\n", &[("Dockerfile", &"FROM IMAGE\nENV A=b\n".repeat(9))]);
+    let told = workshop.refused(&[workshop.path()]);
+    assert!(told.contains("quota_reached"), "{told}");
+    // The bench's own.
+    assert_eq!(images(&workshop.bench).len(), 1);
+}

@@ -9,6 +9,8 @@ use serde_json::Value;
 #[derive(Debug, Clone)]
 pub struct Made {
     pub(super) worker: String,
+    /// As the engine tells them.
+    pub(super) names: Vec<String>,
     pub(super) below: Below,
     /// In their order.
     pub(super) marks: Vec<Mark>,
@@ -38,9 +40,13 @@ impl Made {
         [format!("/v{version}/images/{id}/json"), format!("/v{version}/images/{id}/history")]
     }
 
-    /// The target of the `DELETE` that takes it away again.
-    pub fn removal(id: &str, version: ApiVersion) -> String {
-        format!("/v{version}/images/{}?force=1", uri::encode(id, ":"))
+    /// The target of the `DELETE` that takes an image away again, as the engine tells of it; `None` when it bears a
+    /// name that this build did not give: then somebody else has it, too.
+    pub fn removal(&self, id: &str, image: &Value, version: ApiVersion) -> Option<String> {
+        let names = image.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
+        let given = |name: &Value| name.as_str().is_some_and(|name| self.names.iter().any(|own| own == name));
+        let own = names.into_iter().all(given);
+        own.then(|| format!("/v{version}/images/{}?force=1", uri::encode(id, ":")))
     }
 
     /// Compares with the image and its history, as the engine tells them.

@@ -4,10 +4,11 @@ use super::made::{Below, Made, Mark};
 use super::{Planned, Steps};
 use crate::dockerfile::{Base, Dockerfile, Instruction, Label, Meaning, Source, Stage, label};
 use crate::image::{image_allowed, image_refused};
-use crate::image_name::is_id;
+use crate::image_name::{ImageName, is_id};
 use crate::judged::Judged;
 use crate::objects::{self, Standing};
 use crate::query::shown;
+use crate::quota::IMAGES;
 use crate::rules::{OWNER, taken_label};
 use crate::{Approved, Lookup};
 use doorward_policy::{DockerRole, Reason, Refusal};
@@ -69,9 +70,9 @@ pub(super) fn add(
                 );
             }
         }
-        // Each stage leaves an image; whose it is shows in every one of them.
-        plan.label(&label(OWNER, judged.worker).into_iter().collect::<Vec<_>>(), None);
     }
+    // Stages that are not the last leave an image without a name each.
+    IMAGES.admits(role, judged.facts, count)?;
     let Some(end) = plan.ends.pop() else {
         return Err(Refusal::new(Reason::Internal, "the Dockerfile comes to nothing"));
     };
@@ -82,7 +83,13 @@ pub(super) fn add(
     }
     approved.objects = plan.images;
     if let Some(build) = &mut approved.build {
-        let made = Made { worker: judged.worker.to_owned(), below: end.below, marks: end.marks };
+        let names = query.texts("t").iter().filter_map(|name| ImageName::read(name));
+        let made = Made {
+            worker: judged.worker.to_owned(),
+            names: names.map(|name| name.familiar()).collect(),
+            below: end.below,
+            marks: end.marks,
+        };
         build.planned = Some(Planned { dockerfile: plan.text.into_bytes(), steps: plan.steps, made });
     }
     Ok(())
@@ -114,6 +121,9 @@ impl Plan<'_> {
         };
         self.ends.push(end);
         self.write(&format!("FROM {from} AS {}", stage_name(place)), Some(stage.text.clone()));
+        // Each step leaves an image, whose owner shows in every one. And engines look for a step among the images
+        // that were made upon the same one, whosever they are, unless these labels differ.
+        self.label(&label(OWNER, self.judged.worker).into_iter().collect::<Vec<_>>(), None);
         stage.instructions.iter().try_for_each(|instruction| self.instruction(instruction, Some(place)))
     }
 
@@ -201,7 +211,7 @@ impl Plan<'_> {
     fn image(&mut self, asked: &str, at: usize) -> Result<&'_ Value, Refusal> {
         let Judged { facts, worker, .. } = self.judged;
         let place = |refusal: Refusal| refusal.path(format!("Dockerfile line {at}"));
-        let name = crate::image_name::ImageName::read(asked);
+        let name = ImageName::read(asked);
         let found = facts.about(&Lookup::Image(asked.to_owned()));
         let found = match (found, name) {
             (Some(found), _) if image_allowed(found, asked, self.role) => found,

@@ -105,6 +105,11 @@ impl Steps {
         self.begun >= self.planned.len()
     }
 
+    /// Whether the engine told of an error: then what was made last is not what was asked for.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// The id of what was made last, as the engine told it.
     pub fn image(&self) -> Option<&str> {
         self.image.as_deref()

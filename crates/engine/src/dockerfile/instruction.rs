@@ -126,6 +126,10 @@ impl Instruction {
             return Err(refusal(Reason::FieldNotAllowed, line.at, "here-documents are BuildKit's")
                 .nearest("COPY a file of the context"));
         }
+        // What the engine writes into a history where nothing ran.
+        if *keyword == "RUN" && rest.contains("#(nop)") {
+            return refuse(Reason::FieldNotAllowed, "RUN may not say '#(nop)'");
+        }
         let words = || Meaning::Words(rest.to_owned());
         let meaning = match form {
             Form::Command | Form::Free => words(),
@@ -140,7 +144,7 @@ impl Instruction {
             }
             Form::Signal if is_signal(rest) => words(),
             Form::Signal => return refuse(Reason::BadRequest, "this is no signal's name or number"),
-            Form::Paths if !rest.contains('$') => words(),
+            Form::Paths if !rest.contains(['$', '\\']) => words(),
             Form::Paths => {
                 return refuse(Reason::FieldNotAllowed, "VOLUME must say its paths: nothing can be put in");
             }
