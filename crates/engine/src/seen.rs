@@ -32,9 +32,14 @@ impl Seen<'_> {
     }
 
     pub(crate) fn image(&self, mut map: Map<String, Value>) -> Value {
-        // The last two tell of the container that a build step ran in, and what it was given.
-        for name in ["GraphDriver", "Container", "ContainerConfig"] {
+        // The last two tell of the container that a build step ran in, and what it was given. Compose 1.29 looks
+        // for the image's volumes in there.
+        let config = map.remove("ContainerConfig");
+        for name in ["GraphDriver", "Container"] {
             map.remove(name);
+        }
+        if let Some(config) = config.filter(|config| !config.is_null()) {
+            map.insert("ContainerConfig".into(), json!({"Volumes": config.get("Volumes")}));
         }
         self.show_names(&mut map);
         map.into()

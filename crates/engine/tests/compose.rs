@@ -228,3 +228,17 @@ fn what_doorward_adds_to_a_network_is_not_shown_as_its_option() {
     let seen: Value = serde_json::from_slice(&seen).unwrap();
     assert_eq!(seen["Options"], json!({}));
 }
+
+/// Compose 1.29 looks in there for the image's volumes when it makes a service anew.
+#[test]
+fn of_what_an_images_build_ran_in_its_volumes_alone_are_shown() {
+    let approved = asked(&Http::new("GET", "/v1.41/images/busybox/json"), COMPOSE, &json!({})).unwrap();
+    let shown = |image: Value| {
+        let seen =
+            approved.answer.apply(200, image.to_string().as_bytes(), &policy(COMPOSE), "hermes").unwrap();
+        serde_json::from_slice::<Value>(&seen).unwrap()["ContainerConfig"].clone()
+    };
+    let config = json!({"Env": ["SECRET=s3"], "Volumes": {"/data": {}}});
+    assert_eq!(shown(json!({"ContainerConfig": config})), json!({"Volumes": {"/data": {}}}));
+    assert_eq!(shown(json!({})), Value::Null);
+}
