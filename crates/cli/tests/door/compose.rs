@@ -2,7 +2,6 @@
 //! twelve services comes up, is looked at, and goes, and nothing stays.
 
 mod client;
-mod refused;
 
 use crate::host::{root, wait_until};
 use crate::house::{House, Plan};
@@ -141,5 +140,44 @@ fn a_service_made_anew_takes_its_anonymous_volume_over() {
         assert_eq!(at_the_engine(&name)[..3], [1, 1, 1]);
         project.run(&["down", "-v", "-t", "0"]).worked();
         assert_eq!(at_the_engine(&name), [0, 0, 0, 0]);
+    }
+}
+
+/// What a service may not ask for: how the file says it, and what of the request is then refused.
+const REFUSED: &[(&str, &str)] = &[
+    ("privileged: true", "HostConfig.Privileged"),
+    ("pid: host", "HostConfig.PidMode"),
+    ("ipc: host", "HostConfig.IpcMode"),
+    ("userns_mode: host", "HostConfig.UsernsMode"),
+    ("network_mode: host", "HostConfig.NetworkMode"),
+    ("cap_add: [SYS_ADMIN]", "HostConfig.CapAdd"),
+    ("security_opt: ['seccomp:unconfined']", "HostConfig.SecurityOpt"),
+    ("devices: ['/dev/kmsg:/dev/kmsg']", "HostConfig.Devices"),
+    ("cgroup_parent: /", "HostConfig.CgroupParent"),
+    ("volumes: ['/:/host']", "HostConfig."),
+    ("volumes: ['/var/run/docker.sock:/s']", "HostConfig."),
+    ("ports: ['0.0.0.0:20000:80']", "HostConfig.PortBindings"),
+    ("ports: ['127.0.0.1:22:22']", "HostConfig.PortBindings"),
+    ("sysctls: {net.ipv4.ip_forward: '1'}", "HostConfig.Sysctls"),
+    ("labels: {doorward.worker: other}", "Labels"),
+    ("labels: {traefik.enable: 'true'}", "Labels"),
+    ("restart: always", "HostConfig.RestartPolicy"),
+];
+
+#[test]
+fn a_service_that_asks_for_too_much_is_refused_by_name_field_and_rule_and_is_not_made() {
+    let (house, _, name) = house(Plan::default());
+    let image = format!("busybox:{}", house.worker);
+    for (asked, field) in REFUSED {
+        let services =
+            format!("services:\n  one:\n    image: {image}\n    command: sleep 600\n    {asked}\n");
+        let project = Project::new(&house, Client::V2, Way::Socket, &name, &services);
+        let said = project.run(&["up", "-d"]);
+        assert_ne!(said.code, 0, "{asked}: {said:#?}");
+        for part in [project.container("one").as_str(), "doorward: refused (", field, "rule: "] {
+            assert!(said.stderr.contains(part), "{asked} does not say {part}: {said:#?}");
+        }
+        project.run(&["down", "-v", "-t", "0"]).worked();
+        assert_eq!(at_the_engine(&name), [0, 0, 0, 0], "{asked}");
     }
 }
